@@ -1,0 +1,129 @@
+/** The words spoken on the control socket: JSON-RPC 2.0, one object a line. Shared by the core and its clients. */
+
+export type JobState =
+  | 'received' // in the spool, not yet checked
+  | 'ready' // every check passed; may be started
+  | 'refused' // a check failed; never printed
+  | 'printing'
+  | 'paused'
+  | 'done' // drained: the controller executed the last line
+  | 'cancelled'
+  | 'failed' // stopped by a fault; `code` says which
+
+export type JobOrigin = 'usb' | 'local' | 'cloud'
+
+/** Heater name to degrees Celsius. */
+export type HeaterReadings = Readonly<
+  Record<string, { readonly currentC: number; readonly targetC: number }>
+>
+
+export interface JobProgress {
+  /** Last program line the controller acknowledged, and lines in all (lines of the sealed text, comments included). */
+  readonly line: number
+  readonly lines: number
+  readonly layer: number
+  readonly layers: number
+  readonly percent: number
+  /** Seconds left as estimated, or null while unknown. */
+  readonly timeLeftS: number | null
+}
+
+export interface JobView {
+  readonly id: string
+  /** The name of the file as it was on the stick: local display only. */
+  readonly name: string
+  readonly state: JobState
+  readonly origin: JobOrigin
+  readonly sizeBytes: number
+  readonly fileId: string | null
+  readonly title: string | null
+  readonly receivedAtMs: number
+  readonly startedAtMs: number | null
+  readonly endedAtMs: number | null
+  /** Why it was refused or failed: a stable code of docs/errors.md and one sentence of fact. */
+  readonly code: string | null
+  readonly message: string | null
+  readonly progress: JobProgress
+  /** Which use of the grant this print is (1 = first), null until charged; and the uses granted (0 = unlimited). */
+  readonly use: number | null
+  readonly usesGranted: number | null
+}
+
+export interface ControllerView {
+  readonly name: string
+  readonly connected: boolean
+  readonly firmware: string | null
+  readonly temperatures: HeaterReadings
+  readonly linesSent: number
+  readonly resends: number
+  readonly inFlightLines: number
+  readonly windowLines: number
+}
+
+export interface PrinterView {
+  readonly printer: string
+  readonly serial: string
+  readonly version: string
+  readonly state: 'idle' | 'printing' | 'paused' | 'offline'
+  readonly job: JobView | null
+  readonly controllers: readonly ControllerView[]
+  readonly queue: { readonly ready: number; readonly received: number }
+  readonly spool: { readonly usedBytes: number; readonly capBytes: number }
+  readonly events: { readonly lastSequence: number }
+  readonly clock: { readonly nowMs: number; readonly quality: string }
+}
+
+/** One entry of the event log. `hash` chains: SHA-256 over the previous hash and this entry's canonical bytes. */
+export interface EventView {
+  readonly sequence: number
+  readonly atMs: number
+  readonly type: string
+  readonly severity: 'info' | 'notice' | 'warning' | 'error' | 'critical'
+  readonly job: string | null
+  readonly code: string | null
+  readonly message: string
+  readonly detail: Readonly<Record<string, unknown>>
+  readonly hash: string
+}
+
+/** Requests a client may make: parameters and results by method. */
+export interface ControlMethods {
+  readonly status: { readonly params: Record<string, never>; readonly result: PrinterView }
+  readonly 'jobs.list': {
+    readonly params: { readonly state?: JobState }
+    readonly result: { readonly jobs: readonly JobView[] }
+  }
+  readonly 'jobs.show': { readonly params: { readonly job: string }; readonly result: JobView }
+  /** `job` may be any unambiguous prefix of an id; without one the only ready job is meant. */
+  readonly 'print.start': { readonly params: { readonly job?: string }; readonly result: JobView }
+  readonly 'print.pause': { readonly params: Record<string, never>; readonly result: JobView }
+  readonly 'print.resume': { readonly params: Record<string, never>; readonly result: JobView }
+  readonly 'print.cancel': { readonly params: { readonly job?: string }; readonly result: JobView }
+  readonly 'print.stop': { readonly params: Record<string, never>; readonly result: JobView | null }
+  readonly 'events.list': {
+    readonly params: { readonly after?: number; readonly limit?: number }
+    readonly result: { readonly events: readonly EventView[] }
+  }
+  readonly 'events.verify': {
+    readonly params: Record<string, never>
+    readonly result: {
+      readonly entries: number
+      readonly intact: boolean
+      readonly brokenAt: number | null
+    }
+  }
+  /** After the answer, the connection also carries `progress` (PrinterView) and `event` (EventView) notifications. */
+  readonly watch: { readonly params: Record<string, never>; readonly result: PrinterView }
+}
+
+export type ControlMethod = keyof ControlMethods
+
+/** JSON-RPC error codes: the standard ones, and -32000 for every refusal of ours, whose stable code is in `data.code`. */
+export const RPC = {
+  parseError: -32700,
+  invalidRequest: -32600,
+  methodNotFound: -32601,
+  invalidParams: -32602,
+  internalError: -32603,
+  refused: -32000,
+} as const
