@@ -1,0 +1,171 @@
+/** The journal's SQLite file: opened, checked, brought up to date, and written in durable transactions. */
+
+import { chmodSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { CoreError, coreFault } from '../errors.ts'
+
+/** 'mpfJ': tells a journal from any other SQLite file. */
+const APPLICATION_ID = 0x6d_70_66_4a
+const BUSY_TIMEOUT_MS = 2000
+const PRIVATE_MODE = 0o600
+
+/** Each brings the schema from version i to i + 1. Never edited once released: add another. */
+const MIGRATIONS = [
+  `CREATE TABLE jobs (
+     id TEXT PRIMARY KEY,
+     arrival INTEGER NOT NULL UNIQUE,
+     name TEXT NOT NULL,
+     state TEXT NOT NULL,
+     origin TEXT NOT NULL,
+     size_bytes INTEGER NOT NULL,
+     sha256 TEXT NOT NULL,
+     file_id TEXT,
+     title TEXT,
+     grant_id TEXT,
+     uses_granted INTEGER,
+     lines INTEGER NOT NULL DEFAULT 0,
+     layers INTEGER NOT NULL DEFAULT 0,
+     received_at_ms INTEGER NOT NULL,
+     started_at_ms INTEGER,
+     ended_at_ms INTEGER,
+     code TEXT,
+     message TEXT
+   ) STRICT;
+   CREATE INDEX jobs_by_state ON jobs (state);
+   CREATE TABLE uses (
+     grant_id TEXT NOT NULL,
+     use INTEGER NOT NULL,
+     job TEXT NOT NULL UNIQUE REFERENCES jobs (id),
+     at_ms INTEGER NOT NULL,
+     PRIMARY KEY (grant_id, use)
+   ) STRICT;
+   CREATE TABLE events (
+     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+     at_ms INTEGER NOT NULL,
+     clock TEXT NOT NULL,
+     type TEXT NOT NULL,
+     severity TEXT NOT NULL,
+     job TEXT,
+     code TEXT,
+     message TEXT NOT NULL,
+     detail TEXT NOT NULL,
+     hash BLOB NOT NULL
+   ) STRICT;
+   CREATE TABLE floors (
+     kind TEXT NOT NULL,
+     key TEXT NOT NULL,
+     value INTEGER NOT NULL,
+     PRIMARY KEY (kind, key)
+   ) STRICT;
+   CREATE TABLE progress (
+     job TEXT PRIMARY KEY REFERENCES jobs (id),
+     acked_line INTEGER NOT NULL
+   ) STRICT;
+   CREATE TABLE sightings (
+     key TEXT PRIMARY KEY,
+     at_ms INTEGER NOT NULL
+   ) STRICT;`,
+] as const
+
+/** Where a transaction stands; tests end the process at each of these to prove nothing is half done. */
+export type JournalStep = 'begun' | 'written' | 'committed' | 'checkpointed'
+
+export interface JournalObserver {
+  step(step: JournalStep): void
+}
+
+/**
+ * Opens (or makes) the journal at `path`.
+ * @throws CoreError JOURNAL_FOREIGN for another program's file or a newer schema, JOURNAL_CORRUPT when the check fails.
+ */
+export function openDatabase(path: string): DatabaseSync {
+  let database: DatabaseSync | undefined
+  try {
+    database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
+    chmodSync(path, PRIVATE_MODE)
+    checkIdentity(database)
+    // WAL + FULL: a commit returns after the fsync of its record; a power cut loses nothing that was answered.
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON')
+    checkIntegrity(database)
+    migrate(database)
+    return database
+  } catch (error) {
+    database?.close()
+    if (error instanceof CoreError) throw error
+    throw coreFault('JOURNAL_CORRUPT', 'the journal cannot be read', error)
+  }
+}
+
+/**
+ * One durable transaction: everything `body` wrote, or nothing.
+ * @throws what `body` throws of ours; CoreError JOURNAL_WRITE for anything else.
+ */
+export function transact<T>(
+  database: DatabaseSync,
+  observer: JournalObserver | undefined,
+  body: () => T,
+): T {
+  try {
+    database.exec('BEGIN IMMEDIATE')
+    observer?.step('begun')
+    const result = body()
+    observer?.step('written')
+    database.exec('COMMIT')
+    observer?.step('committed')
+    return result
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    if (error instanceof Error && 'errcode' in error)
+      throw coreFault('JOURNAL_WRITE', `the record was not made durable (${error.message})`, error)
+    throw error
+  }
+}
+
+/**
+ * A write that a power cut may lose but a crash of the process may not: no fsync, so that progress
+ * every two seconds does not wear the flash. The next durable commit makes it durable too.
+ */
+export function writeRelaxed(database: DatabaseSync, body: () => void): void {
+  database.exec('PRAGMA synchronous = NORMAL')
+  try {
+    body()
+  } finally {
+    database.exec('PRAGMA synchronous = FULL')
+  }
+}
+
+/** The one value of a `PRAGMA name` or `SELECT` of one cell. */
+function cell(database: DatabaseSync, sql: string): unknown {
+  return Object.values(database.prepare(sql).get() ?? {})[0]
+}
+
+function checkIdentity(database: DatabaseSync): void {
+  const application = cell(database, 'PRAGMA application_id')
+  const version = Number(cell(database, 'PRAGMA user_version'))
+  const isEmpty = cell(database, 'SELECT count(*) FROM sqlite_schema') === 0
+  if (isEmpty && application === 0 && version === 0) return
+  if (application !== APPLICATION_ID)
+    throw new CoreError('JOURNAL_FOREIGN', 'the file is not a journal of this program')
+  if (version > MIGRATIONS.length)
+    throw new CoreError(
+      'JOURNAL_FOREIGN',
+      `the journal has version ${version}, this program knows ${MIGRATIONS.length}`,
+    )
+}
+
+function checkIntegrity(database: DatabaseSync): void {
+  const result = cell(database, 'PRAGMA quick_check(1)')
+  if (result !== 'ok') throw new CoreError('JOURNAL_CORRUPT', 'the journal fails its own check')
+}
+
+function migrate(database: DatabaseSync): void {
+  const version = Number(cell(database, 'PRAGMA user_version'))
+  for (const [index, sql] of MIGRATIONS.entries()) {
+    if (index < version) continue
+    transact(database, undefined, () => {
+      database.exec(sql)
+      database.exec(`PRAGMA application_id = ${APPLICATION_ID}`)
+      database.exec(`PRAGMA user_version = ${index + 1}`)
+    })
+  }
+}

@@ -1,0 +1,143 @@
+/** The event log inside the journal: appended within the caller's transaction, numbered, chained, verifiable. */
+
+import type { DatabaseSync } from 'node:sqlite'
+import { setImmediate as yieldToOthers } from 'node:timers/promises'
+import { z } from 'zod'
+import type { EventView } from '#lib/control-protocol.ts'
+import { EVENTS, type EventEntry } from './events.ts'
+import { CHAIN_START, type ChainedEntry, canonicalDetail, chainHash } from './hash-chain.ts'
+
+/** Wall time of a record and how far it can be believed. */
+export interface TimeStamp {
+  readonly atMs: number
+  readonly quality: 'rtc' | 'floor'
+}
+
+/** What `verify` found. `brokenAt` is the first sequence number that does not follow from the one before. */
+export interface ChainVerdict {
+  readonly entries: number
+  readonly isIntact: boolean
+  readonly brokenAt: number | null
+}
+
+/** Entries verified before other work gets its turn: a long log must not stall a running print. */
+const VERIFY_SLICE = 256
+const COLUMNS = 'sequence, at_ms, clock, type, severity, job, code, message, detail, hash'
+
+const rowSchema = z
+  .object({
+    sequence: z.int(),
+    at_ms: z.int(),
+    clock: z.string(),
+    type: z.string(),
+    severity: z.enum(['info', 'notice', 'warning', 'error', 'critical']),
+    job: z.string().nullable(),
+    code: z.string().nullable(),
+    message: z.string(),
+    detail: z.string(),
+    hash: z.instanceof(Uint8Array),
+  })
+  .transform(({ at_ms, ...row }) => ({ ...row, atMs: at_ms }))
+
+type EventRow = ChainedEntry & Pick<EventView, 'severity'> & { readonly hash: Uint8Array }
+
+export class EventLog {
+  readonly #database: DatabaseSync
+
+  constructor(database: DatabaseSync) {
+    this.#database = database
+  }
+
+  /** Writes one entry. Call inside a transaction: the number and the hash depend on the entry before. */
+  append(entry: EventEntry, stamp: TimeStamp): EventView {
+    const last = this.#rows('ORDER BY sequence DESC LIMIT 1')[0]
+    const chained: Omit<EventRow, 'hash'> = {
+      // AUTOINCREMENT's own memory, not the last row: a number is never given twice, even after tampering.
+      sequence: this.#highestEver() + 1,
+      atMs: Math.trunc(stamp.atMs),
+      clock: stamp.quality,
+      type: entry.type,
+      severity: EVENTS[entry.type].severity,
+      job: entry.job ?? null,
+      code: entry.code ?? null,
+      message: entry.message,
+      detail: canonicalDetail(entry.detail ?? {}),
+    }
+    const row = { ...chained, hash: chainHash(last?.hash ?? CHAIN_START, chained) }
+    this.#database
+      .prepare(`INSERT INTO events (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+      .run(
+        row.sequence,
+        row.atMs,
+        row.clock,
+        row.type,
+        row.severity,
+        row.job,
+        row.code,
+        row.message,
+        row.detail,
+        row.hash,
+      )
+    return viewOf(row)
+  }
+
+  /** At most `limit` entries after sequence number `after`, oldest first. */
+  list(after: number, limit: number): readonly EventView[] {
+    return this.#rows('WHERE sequence > ? ORDER BY sequence LIMIT ?', after, limit).map(viewOf)
+  }
+
+  /** The number of the newest entry, 0 when there is none. */
+  lastSequence(): number {
+    return this.#rows('ORDER BY sequence DESC LIMIT 1')[0]?.sequence ?? 0
+  }
+
+  /** Recomputes the whole chain a slice at a time; stops at the first break. Rejects with `signal.reason`. */
+  async verify(signal: AbortSignal): Promise<ChainVerdict> {
+    const highest = this.#highestEver()
+    let hash: Uint8Array = CHAIN_START
+    let entries = 0
+    for (let after = 0; ; ) {
+      signal.throwIfAborted()
+      const rows = this.#rows('WHERE sequence > ? ORDER BY sequence LIMIT ?', after, VERIFY_SLICE)
+      for (const row of rows) {
+        const isNext = row.sequence === entries + 1
+        if (!isNext || !Buffer.from(chainHash(hash, row)).equals(row.hash))
+          return { entries, isIntact: false, brokenAt: entries + 1 }
+        hash = row.hash
+        entries += 1
+        after = row.sequence
+      }
+      if (rows.length < VERIFY_SLICE) break
+      await yieldToOthers()
+    }
+    // A cut-off tail leaves a good chain; the counter SQLite keeps beside it tells.
+    if (entries < highest) return { entries, isIntact: false, brokenAt: entries + 1 }
+    return { entries, isIntact: true, brokenAt: null }
+  }
+
+  #highestEver(): number {
+    const row = this.#database
+      .prepare(`SELECT seq FROM sqlite_sequence WHERE name = 'events'`)
+      .get()
+    return z.object({ seq: z.int() }).safeParse(row).data?.seq ?? 0
+  }
+
+  #rows(tail: string, ...parameters: readonly number[]): readonly EventRow[] {
+    const rows = this.#database.prepare(`SELECT ${COLUMNS} FROM events ${tail}`).all(...parameters)
+    return z.array(rowSchema).parse(rows)
+  }
+}
+
+function viewOf(row: EventRow): EventView {
+  return {
+    sequence: row.sequence,
+    atMs: row.atMs,
+    type: row.type,
+    severity: row.severity,
+    job: row.job,
+    code: row.code,
+    message: row.message,
+    detail: z.record(z.string(), z.unknown()).parse(JSON.parse(row.detail)),
+    hash: Buffer.from(row.hash).toString('hex'),
+  }
+}

@@ -1,0 +1,88 @@
+/** The catalogue of event types: what may be recorded, how severe it is, and when it happens. docs/events.md mirrors it. */
+
+import type { EventView } from '#lib/control-protocol.ts'
+
+export type EventSeverity = EventView['severity']
+
+interface EventKind {
+  readonly severity: EventSeverity
+  /** When it is recorded: one sentence of docs/events.md. */
+  readonly when: string
+}
+
+export const EVENTS = {
+  'core.started': { severity: 'info', when: 'The core is up and its control socket answers.' },
+  'core.stopped': { severity: 'info', when: 'The core ended in order.' },
+  'intake.plaintext_refused': {
+    severity: 'warning',
+    when: 'An unsealed print file was found on a stick and left alone.',
+  },
+  'intake.refused': {
+    severity: 'warning',
+    when: 'A file named like a print file is a link, a device, empty or too large.',
+  },
+  'intake.interrupted': {
+    severity: 'warning',
+    when: 'A file could not be copied to its end: the stick went away or the file changed.',
+  },
+  'intake.duplicate': {
+    severity: 'notice',
+    when: 'The bytes of a file are already in the queue; no second job was made.',
+  },
+  'intake.spool_refused': {
+    severity: 'warning',
+    when: 'The spool had no room for a file, or could not be written.',
+  },
+  'spool.adopted': {
+    severity: 'notice',
+    when: 'A complete file in the spool had no job after a restart; a job was made for it.',
+  },
+  'spool.removed': {
+    severity: 'notice',
+    when: 'A leftover in the spool was removed at start.',
+  },
+  'job.received': { severity: 'info', when: 'A file was copied into the spool.' },
+  'job.admitted': { severity: 'info', when: 'Every check passed; the job may be printed.' },
+  'admission.refused': {
+    severity: 'warning',
+    when: 'A check failed; the job will not be printed.',
+  },
+  'job.started': {
+    severity: 'notice',
+    when: 'The use was charged and the first line is about to be sent.',
+  },
+  'job.paused': {
+    severity: 'notice',
+    when: 'The print was paused and the controller has drained.',
+  },
+  'job.resumed': { severity: 'notice', when: 'The print goes on.' },
+  'job.done': { severity: 'notice', when: 'The controller executed the last line.' },
+  'job.cancelled': { severity: 'notice', when: 'A person cancelled the job.' },
+  'job.failed': { severity: 'error', when: 'A fault ended the job.' },
+  'printer.stopped': { severity: 'critical', when: 'A person pressed the emergency stop.' },
+  'printer.connected': {
+    severity: 'info',
+    when: 'The motion controller was opened and identified.',
+  },
+  'printer.lost': { severity: 'error', when: 'The motion controller went away.' },
+  'printer.safe_stop': {
+    severity: 'notice',
+    when: 'The abnormal-end script was carried out: heaters off, head parked.',
+  },
+  'printer.safe_stop_failed': {
+    severity: 'critical',
+    when: 'The abnormal-end script could not be carried out; heaters may be on.',
+  },
+} as const satisfies Record<string, EventKind>
+
+export type EventType = keyof typeof EVENTS
+
+/** What an event carries besides its type: numbers, ids and codes. Never program text, never a key. */
+export interface EventEntry {
+  readonly type: EventType
+  readonly job?: string | undefined
+  readonly code?: string | undefined
+  /** Lower case, facts. */
+  readonly message: string
+  readonly detail?: Readonly<Record<string, string | number | boolean | null>>
+}

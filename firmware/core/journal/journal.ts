@@ -1,0 +1,288 @@
+/** The durable truth about jobs, uses, floors and events. A job's new state and its event are one transaction. */
+
+import type { DatabaseSync } from 'node:sqlite'
+import { z } from 'zod'
+import type { EventView, JobState } from '#lib/control-protocol.ts'
+import { MpfError } from '#mpf'
+import { CoreError } from '../errors.ts'
+import { type JournalObserver, openDatabase, transact, writeRelaxed } from './database.ts'
+import { type ChainVerdict, EventLog, type TimeStamp } from './event-log.ts'
+import type { EventEntry } from './events.ts'
+import {
+  type AdmittedFacts,
+  type EndReason,
+  type JobRecord,
+  jobOfRow,
+  type ReceivedJob,
+  SELECT_JOBS,
+} from './job-record.ts'
+import { isFinal, type JobEvent, stateAfter } from './job-states.ts'
+
+/** Values that only ever rise, by kind: guards against old revisions, old grants and old clocks. */
+export type FloorKind = 'manifest-sequence' | 'grant-epoch' | 'trusted-time'
+
+export interface Floor {
+  readonly kind: FloorKind
+  readonly key: string
+  readonly value: number
+}
+
+export interface JournalOptions {
+  readonly path: string
+  /** Called inside each transaction: the time of the record. */
+  readonly stamp: () => TimeStamp
+  readonly observer?: JournalObserver | undefined
+}
+
+/** Sightings kept: more files than any stick holds, so that the table stays small. */
+const SIGHTINGS_KEPT = 10_000
+
+export class Journal implements Disposable {
+  readonly #database: DatabaseSync
+  readonly #events: EventLog
+  readonly #stamp: () => TimeStamp
+  readonly #observer: JournalObserver | undefined
+  readonly #listeners = new Set<(event: EventView) => void>()
+
+  /** @throws CoreError JOURNAL_FOREIGN, JOURNAL_CORRUPT. */
+  constructor(options: JournalOptions) {
+    this.#database = openDatabase(options.path)
+    this.#events = new EventLog(this.#database)
+    this.#stamp = options.stamp
+    this.#observer = options.observer
+  }
+
+  [Symbol.dispose](): void {
+    this.#database.close()
+  }
+
+  /** Records an event that changes no job. Returns once it is durable. @throws CoreError JOURNAL_WRITE. */
+  record(entry: EventEntry): EventView {
+    return this.#commit(entry, () => undefined)
+  }
+
+  /** A file is complete in the spool: its job, `received`. `sighting` marks the file it was copied from as taken. */
+  receive(job: ReceivedJob, entry: EventEntry, sighting?: string): JobRecord {
+    this.#commit(entry, stamp => {
+      this.#database
+        .prepare(
+          `INSERT INTO jobs (id, arrival, name, state, origin, size_bytes, sha256, received_at_ms)
+           VALUES (?, (SELECT coalesce(max(arrival), 0) + 1 FROM jobs), ?, 'received', ?, ?, ?, ?)`,
+        )
+        .run(job.id, job.name, job.origin, job.sizeBytes, job.sha256, stamp.atMs)
+      if (sighting !== undefined) this.#insertSighting(sighting, stamp)
+    })
+    return this.job(job.id)
+  }
+
+  /** Every check passed: `ready`, with what admission learned; the floors rise in the same transaction. */
+  admit(id: string, facts: AdmittedFacts, floors: readonly Floor[]): JobRecord {
+    const entry: EventEntry = {
+      type: 'job.admitted',
+      job: id,
+      message: `${facts.lines} lines in ${facts.layers} layers passed every check`,
+      detail: { file: facts.fileId, grant: facts.grantId, usesGranted: facts.usesGranted },
+    }
+    this.#commit(entry, () => {
+      this.#move(id, 'admitted')
+      this.#database
+        .prepare(
+          `UPDATE jobs SET file_id = ?, title = ?, grant_id = ?, uses_granted = ?, lines = ?, layers = ? WHERE id = ?`,
+        )
+        .run(
+          facts.fileId,
+          facts.title,
+          facts.grantId,
+          facts.usesGranted,
+          facts.lines,
+          facts.layers,
+          id,
+        )
+      for (const floor of floors) this.#raise(floor)
+    })
+    return this.job(id)
+  }
+
+  /**
+   * Charges one use of the grant and moves the job to `printing`, in one durable transaction.
+   * Call before the first byte goes to the controller, and never again for the same job.
+   * @throws MpfError MPF_USES when every granted use is charged; CoreError JOB_STATE, JOURNAL_WRITE.
+   */
+  chargeAndStart(id: string, grantId: string, usesGranted: number): JobRecord {
+    const job = this.job(id)
+    const use = this.usesOf(grantId) + 1
+    const entry: EventEntry = {
+      type: 'job.started',
+      job: id,
+      message: `use ${use} of ${usesGranted === 0 ? 'unlimited' : usesGranted} charged`,
+      detail: { grant: grantId, use, usesGranted, file: job.fileId },
+    }
+    this.#commit(entry, stamp => {
+      // Counted again inside the transaction: the number charged is the number checked.
+      const used = this.usesOf(grantId)
+      if (usesGranted !== 0 && used >= usesGranted)
+        throw new MpfError('MPF_USES', `${used} of ${usesGranted} uses charged`)
+      this.#move(id, 'started')
+      this.#database
+        .prepare('INSERT INTO uses (grant_id, use, job, at_ms) VALUES (?, ?, ?, ?)')
+        .run(grantId, used + 1, id, stamp.atMs)
+      this.#database.prepare('UPDATE jobs SET started_at_ms = ? WHERE id = ?').run(stamp.atMs, id)
+    })
+    return this.job(id)
+  }
+
+  /** Moves a job along the table and records `entry`, in one transaction; `ackedLine` becomes durable with it. */
+  advance(
+    id: string,
+    event: Exclude<JobEvent, 'admitted' | 'started'>,
+    entry: EventEntry,
+    end: { readonly reason?: EndReason | undefined; readonly ackedLine?: number | undefined } = {},
+  ): JobRecord {
+    this.#commit(entry, stamp => {
+      const state = this.#move(id, event)
+      if (end.ackedLine !== undefined) this.#keepProgress(id, end.ackedLine)
+      if (!isFinal(state)) return
+      this.#database
+        .prepare('UPDATE jobs SET ended_at_ms = ?, code = ?, message = ? WHERE id = ?')
+        .run(stamp.atMs, end.reason?.code ?? null, end.reason?.message ?? null, id)
+    })
+    return this.job(id)
+  }
+
+  /** Keeps the last acknowledged line; survives a crash of the process, may be lost in a power cut. */
+  checkpoint(id: string, ackedLine: number): void {
+    writeRelaxed(this.#database, () => this.#keepProgress(id, ackedLine))
+    this.#observer?.step('checkpointed')
+  }
+
+  /** @throws CoreError JOB_UNKNOWN. */
+  job(id: string): JobRecord {
+    const row = this.#database.prepare(`${SELECT_JOBS} WHERE jobs.id = ?`).get(id)
+    if (row === undefined) throw new CoreError('JOB_UNKNOWN', `no job ${id}`)
+    return jobOfRow(row)
+  }
+
+  /** The one job whose id starts with `prefix`. @throws CoreError JOB_UNKNOWN, JOB_AMBIGUOUS. */
+  findJob(prefix: string): JobRecord {
+    const rows = this.#database
+      .prepare(`${SELECT_JOBS} WHERE substr(jobs.id, 1, length(?)) = ? LIMIT 2`)
+      .all(prefix, prefix)
+    if (rows.length > 1) throw new CoreError('JOB_AMBIGUOUS', `several jobs start with ${prefix}`)
+    if (rows[0] === undefined) throw new CoreError('JOB_UNKNOWN', `no job ${prefix}`)
+    return jobOfRow(rows[0])
+  }
+
+  /** Jobs in order of arrival, all or those in one of `states`; the newest `limit` of them. */
+  jobs(states?: readonly JobState[], limit = 1000): readonly JobRecord[] {
+    const where = states ? `WHERE state IN (${states.map(() => '?').join(', ')})` : ''
+    const rows = this.#database
+      .prepare(`${SELECT_JOBS} ${where} ORDER BY arrival DESC LIMIT ?`)
+      .all(...(states ?? []), limit)
+    return rows.map(jobOfRow).reverse()
+  }
+
+  /** Uses charged to a grant so far. */
+  usesOf(grantId: string): number {
+    const row = this.#database
+      .prepare('SELECT count(*) AS used FROM uses WHERE grant_id = ?')
+      .get(grantId)
+    return z.object({ used: z.int() }).parse(row).used
+  }
+
+  /** The stored floor, 0 when none was raised. */
+  floor(kind: FloorKind, key = ''): number {
+    const row = this.#database
+      .prepare('SELECT value FROM floors WHERE kind = ? AND key = ?')
+      .get(kind, key)
+    return z.object({ value: z.int() }).safeParse(row).data?.value ?? 0
+  }
+
+  raiseFloor(floor: Floor): void {
+    transact(this.#database, this.#observer, () => this.#raise(floor))
+  }
+
+  /** True when this very file (name, inode, time, size) was dealt with before. */
+  wasSeen(sighting: string): boolean {
+    return (
+      this.#database.prepare('SELECT 1 FROM sightings WHERE key = ?').get(sighting) !== undefined
+    )
+  }
+
+  /** Records an event about a file on a stick and that the file was dealt with. */
+  recordSighting(entry: EventEntry, sighting: string): void {
+    this.#commit(entry, stamp => this.#insertSighting(sighting, stamp))
+  }
+
+  /** The file left the stick, or the stick left: what comes back is a new arrival. */
+  forgetSighting(sighting: string): void {
+    transact(this.#database, this.#observer, () => {
+      this.#database.prepare('DELETE FROM sightings WHERE key = ?').run(sighting)
+    })
+  }
+
+  events(after: number, limit: number): readonly EventView[] {
+    return this.#events.list(after, limit)
+  }
+
+  lastSequence(): number {
+    return this.#events.lastSequence()
+  }
+
+  verifyEvents(signal: AbortSignal): Promise<ChainVerdict> {
+    return this.#events.verify(signal)
+  }
+
+  /** Calls `listener` with each event once it is durable, until the returned handle is disposed. */
+  onEvent(listener: (event: EventView) => void): Disposable {
+    this.#listeners.add(listener)
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) }
+  }
+
+  #commit(entry: EventEntry, change: (stamp: TimeStamp) => void): EventView {
+    const event = transact(this.#database, this.#observer, () => {
+      const { atMs, quality } = this.#stamp()
+      const stamp = { atMs: Math.trunc(atMs), quality }
+      change(stamp)
+      // The clock of the next start may know less than this one: what was recorded is the floor.
+      this.#raise({ kind: 'trusted-time', key: '', value: stamp.atMs })
+      return this.#events.append(entry, stamp)
+    })
+    for (const listener of this.#listeners) listener(event)
+    return event
+  }
+
+  #move(id: string, event: JobEvent): JobState {
+    const state = stateAfter(this.job(id).state, event)
+    this.#database.prepare('UPDATE jobs SET state = ? WHERE id = ?').run(state, id)
+    return state
+  }
+
+  #keepProgress(id: string, ackedLine: number): void {
+    this.#database
+      .prepare(
+        `INSERT INTO progress (job, acked_line) VALUES (?, ?)
+         ON CONFLICT (job) DO UPDATE SET acked_line = max(acked_line, excluded.acked_line)`,
+      )
+      .run(id, ackedLine)
+  }
+
+  #raise(floor: Floor): void {
+    this.#database
+      .prepare(
+        `INSERT INTO floors (kind, key, value) VALUES (?, ?, ?)
+         ON CONFLICT (kind, key) DO UPDATE SET value = max(value, excluded.value)`,
+      )
+      .run(floor.kind, floor.key, floor.value)
+  }
+
+  #insertSighting(sighting: string, stamp: TimeStamp): void {
+    this.#database
+      .prepare('INSERT OR IGNORE INTO sightings (key, at_ms) VALUES (?, ?)')
+      .run(sighting, stamp.atMs)
+    this.#database
+      .prepare(
+        'DELETE FROM sightings WHERE rowid NOT IN (SELECT rowid FROM sightings ORDER BY rowid DESC LIMIT ?)',
+      )
+      .run(SIGHTINGS_KEPT)
+  }
+}
