@@ -1,0 +1,153 @@
+/** Every key of the configuration, its range and its default. Unknown keys are errors. */
+
+import { isAbsolute } from 'node:path'
+import { z } from 'zod'
+
+const MIB = 1024 * 1024
+/** MPF.md 2.4: no MPF file is larger. */
+const MAX_FILE_BYTES = 64 * 1024 * MIB
+/** Marlin's MAX_CMD_SIZE (96) less room for the line number and checksum. */
+const MARLIN_LINE_BYTES = 96 - 20
+
+const absolutePath = z
+  .string()
+  .max(4096)
+  .refine(path => isAbsolute(path), 'expected an absolute path')
+const count = z.int().positive()
+const millimetres = z.number().min(-10_000).max(10_000)
+const point = z.tuple([millimetres, millimetres, millimetres])
+const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'expected lower-case letters, digits, -')
+
+/** One command, without comment or line end: a script is the printer's own, but the wire's rules hold for it too. */
+const command = z
+  .string()
+  .max(MARLIN_LINE_BYTES)
+  .regex(/^[GMT]\d{1,4}(?: [A-Z](?:-?\d+(?:\.\d+)?)?)*$/, 'expected one command, like "G1 Z5 F600"')
+const script = z.array(command).max(64)
+
+/** What a cancelled or broken print leaves behind unless the configuration says otherwise: nothing hot, no fan. */
+const HEATERS_OFF = ['M104 S0', 'M140 S0', 'M107']
+
+/** Motion, modes, heaters, fans, limits of this print. The same list as the file format's own default. */
+const words = [
+  ...['G0', 'G1', 'G2', 'G3', 'G4', 'G20', 'G21', 'G28', 'G90', 'G91', 'G92'],
+  ...['M73', 'M82', 'M83', 'M84', 'M104', 'M105', 'M106', 'M107', 'M109', 'M140', 'M190'],
+  ...['M201', 'M203', 'M204', 'M205', 'M221', 'T0', 'T1', 'T2', 'T3'],
+]
+
+const limitsMm = z
+  .strictObject({ min: point, max: point })
+  .refine(limits => limits.min.every((low, axis) => low < (limits.max[axis] ?? low)), {
+    message: 'expected every min below its max',
+  })
+
+const profile = z.strictObject({
+  model: z.string().min(1).max(64),
+  nozzleMm: z.number().min(0.05).max(5),
+  words: z
+    .array(z.string().regex(/^[GMT]\d{1,4}$/, 'expected a command word, like "G1"'))
+    .min(1)
+    .max(256)
+    .default(words),
+  limitsMm,
+  maxFeedMmPerMin: z.number().positive().max(1_000_000),
+  maxTempC: z.strictObject({
+    hotend: z.array(z.number().min(0).max(600)).min(1).max(8),
+    bed: z.number().min(0).max(300),
+    chamber: z.number().min(0).max(300),
+  }),
+  maxLineBytes: z.int().min(16).max(256).default(MARLIN_LINE_BYTES),
+})
+
+const printer = z.strictObject({
+  serial: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'expected letters, digits, ".", "_" or "-"'),
+  // 16 bytes leave 2 bits in the last character: only A, Q, g, w encode them canonically.
+  tenant: z.string().regex(/^[A-Za-z0-9_-]{21}[AQgw]$/, 'expected 16 bytes in base64url, unpadded'),
+  profile,
+  scripts: z
+    .strictObject({
+      start: script.default([]),
+      pause: script.default([]),
+      resume: script.default([]),
+      cancel: script.default(HEATERS_OFF),
+      abnormalEnd: script.min(1).default(HEATERS_OFF),
+    })
+    .prefault({}),
+})
+
+const controller = z.strictObject({
+  name,
+  role: z.literal('motion'),
+  dialect: z.literal('marlin'),
+  /** A serial device, or 'simulated': a controller inside the program, for demo and tests. */
+  port: z.union([z.literal('simulated'), absolutePath], 'expected an absolute path or "simulated"'),
+  baud: z.int().min(9600).max(4_000_000).default(115_200),
+})
+
+const controllers = z
+  .array(controller)
+  .refine(list => list.filter(({ role }) => role === 'motion').length === 1, {
+    message: 'expected exactly one controller with the role "motion"',
+  })
+
+const spool = z
+  .strictObject({
+    maxBytes: count.default(4096 * MIB),
+    maxFileBytes: count.max(MAX_FILE_BYTES).default(1024 * MIB),
+    reserveBytes: z
+      .int()
+      .min(0)
+      .default(256 * MIB),
+  })
+  .refine(limits => limits.maxFileBytes <= limits.maxBytes, {
+    message: 'expected maxFileBytes not above maxBytes',
+  })
+
+const usb = z.strictObject({
+  mountDirectories: z.array(absolutePath).max(8).default([]),
+  autoStart: z.enum(['ask', 'start']).default('ask'),
+  pollIntervalMs: z.int().min(20).max(60_000).default(1000),
+})
+
+const control = z.strictObject({
+  // sun_path holds 108 bytes with its terminator (unix(7)).
+  socket: absolutePath.max(107).default('/run/mpfd/control.sock'),
+  /** Octal, as chmod takes it; others than owner and group never have access. */
+  mode: z
+    .string()
+    .regex(/^0[0-7][0-7]0$/, 'expected four octal digits, the last 0, like "0660"')
+    .default('0660')
+    .transform(digits => Number.parseInt(digits, 8)),
+})
+
+const trust = z.strictObject({
+  bundleFile: absolutePath.default('/etc/mpfd/trust-bundle.json'),
+})
+
+const keys = z.strictObject({
+  printerKeyFile: absolutePath.default('/etc/mpfd/printer-key.pem'),
+})
+
+const log = z.strictObject({
+  level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+})
+
+/** The whole file. Only `printer` and `controllers` have no default: they are what makes a printer this printer. */
+export const configSchema = z.strictObject({
+  printer,
+  controllers,
+  stateDirectory: absolutePath.default('/var/lib/mpfd'),
+  spool: spool.prefault({}),
+  usb: usb.prefault({}),
+  control: control.prefault({}),
+  trust: trust.prefault({}),
+  keys: keys.prefault({}),
+  log: log.prefault({}),
+})
+
+type DeepReadonly<T> = T extends readonly unknown[] | object
+  ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+  : T
+
+/** The configuration as the programs see it: every key present, nothing writable. Pass slices of it, not all of it. */
+export type Config = DeepReadonly<z.output<typeof configSchema>>
