@@ -1,0 +1,53 @@
+/** The box a G2/G3 arc sweeps: end points alone would let a program bulge out of the envelope. */
+
+/** Millimetre-free: any one unit. `i`, `j` are the centre relative to the start. */
+export interface Arc {
+  readonly fromX: number
+  readonly fromY: number
+  readonly toX: number
+  readonly toY: number
+  readonly i: number
+  readonly j: number
+  readonly isClockwise: boolean
+}
+
+const QUARTER_TURN = Math.PI / 2
+const AXIS_DIRECTIONS: readonly (readonly [number, number])[] = [
+  [1, 0],
+  [0, 1],
+  [-1, 0],
+  [0, -1],
+]
+
+/** `[minX, minY, maxX, maxY]`; equal end points mean a full circle, as in Marlin and RS274. */
+export function arcBounds(arc: Arc): readonly [number, number, number, number] {
+  const centreX = arc.fromX + arc.i
+  const centreY = arc.fromY + arc.j
+  const start = Math.atan2(-arc.j, -arc.i)
+  const end = Math.atan2(arc.toY - centreY, arc.toX - centreX)
+  const sweep = sweepOf(arc.isClockwise ? start - end : end - start)
+  // The end point may lie off the start's circle; the larger radius bounds both.
+  const radius = Math.max(
+    Math.hypot(arc.i, arc.j),
+    Math.hypot(arc.toX - centreX, arc.toY - centreY),
+  )
+  const xs = [arc.fromX, arc.toX]
+  const ys = [arc.fromY, arc.toY]
+  for (const [quarter, [x, y]] of AXIS_DIRECTIONS.entries()) {
+    const angle = quarter * QUARTER_TURN
+    if (positive(arc.isClockwise ? start - angle : angle - start) > sweep) continue
+    xs.push(centreX + radius * x)
+    ys.push(centreY + radius * y)
+  }
+  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)]
+}
+
+function positive(angle: number): number {
+  return ((angle % (2 * Math.PI)) + 2 * Math.PI) % (2 * Math.PI)
+}
+
+/** The angle travelled; none at all means a full turn. */
+function sweepOf(angle: number): number {
+  const turn = positive(angle)
+  return turn < 1e-9 ? 2 * Math.PI : turn
+}

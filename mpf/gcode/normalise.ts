@@ -1,0 +1,105 @@
+/** Raw slicer output to the lines MPF seals (SPEC 6.1): LF, printable comments, bounded length. Commands are never altered, only dropped on request. */
+
+import { MAX_LINE_BYTES } from '../limits.ts'
+
+const LF = 10
+const CR = 13
+const TAB = 9
+const SPACE = 32
+const SEMICOLON = 59
+const QUESTION = 63
+const TILDE = 126
+
+/** What a writer changed, so that it can say so. */
+export interface NormaliseReport {
+  carriageReturns: number
+  tabs: number
+  /** Bytes of comments that were not printable ASCII and became `?`. */
+  commentBytes: number
+  /** Comments cut to the line limit. */
+  cutComments: number
+  /** Lines whose command was dropped because its word was to be stripped, by word. */
+  readonly stripped: Map<string, number[]>
+}
+
+export function createNormaliseReport(): NormaliseReport {
+  return { carriageReturns: 0, tabs: 0, commentBytes: 0, cutComments: 0, stripped: new Map() }
+}
+
+/**
+ * Cuts chunks of raw text into normalised lines, each ending in LF. An empty or missing last line adds nothing.
+ * @param strip words (`M117`) whose whole line becomes an empty one, so that line numbers stay the slicer's
+ */
+export async function* normaliseLines(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  report: NormaliseReport,
+  strip: ReadonlySet<string> = new Set(),
+): AsyncGenerator<Buffer, void, void> {
+  let line = 0
+  for await (const raw of rawLines(chunks)) {
+    line++
+    yield normaliseLine(raw, line, report, strip)
+  }
+}
+
+async function* rawLines(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<Buffer, void, void> {
+  let rest: Buffer = Buffer.alloc(0)
+  for await (const chunk of chunks) {
+    const bytes = rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([rest, chunk])
+    let from = 0
+    for (let lf = bytes.indexOf(LF); lf >= 0; lf = bytes.indexOf(LF, from)) {
+      yield bytes.subarray(from, lf + 1)
+      from = lf + 1
+    }
+    rest = bytes.subarray(from)
+  }
+  if (rest.length > 0) yield Buffer.concat([rest, Uint8Array.of(LF)])
+}
+
+const PLAIN = /^[\x20-\x7e]*\n$/
+
+function normaliseLine(
+  raw: Buffer,
+  line: number,
+  report: NormaliseReport,
+  strip: ReadonlySet<string>,
+): Buffer {
+  const text = raw.toString('latin1')
+  if (strip.size > 0) {
+    const word = /^ *([A-Z][A-Z_]*[0-9]*)/.exec(text)?.[1]
+    if (word !== undefined && strip.has(word)) {
+      report.stripped.set(word, [...(report.stripped.get(word) ?? []), line])
+      return Buffer.of(LF)
+    }
+  }
+  if (raw.length <= MAX_LINE_BYTES && PLAIN.test(text)) return raw
+  return repairLine(raw, report)
+}
+
+/** Line ends and white space everywhere; odd bytes and length only inside the comment. What then still is wrong in a command is refused later. */
+function repairLine(raw: Buffer, report: NormaliseReport): Buffer {
+  const bytes: number[] = []
+  let isComment = false
+  for (const [i, byte] of raw.subarray(0, -1).entries()) {
+    if (byte === SEMICOLON) isComment = true
+    if (byte === CR && i === raw.length - 2) report.carriageReturns++
+    else if (byte === TAB) {
+      report.tabs++
+      bytes.push(SPACE)
+    } else if (isComment && (byte < SPACE || byte > TILDE)) {
+      report.commentBytes++
+      bytes.push(QUESTION)
+    } else bytes.push(byte)
+  }
+  if (
+    bytes.length > MAX_LINE_BYTES &&
+    bytes.indexOf(SEMICOLON) >= 0 &&
+    bytes.indexOf(SEMICOLON) < MAX_LINE_BYTES
+  ) {
+    report.cutComments++
+    bytes.length = MAX_LINE_BYTES
+  }
+  return Buffer.from([...bytes, LF])
+}

@@ -1,0 +1,278 @@
+/** GRT (SPEC 4.3): who may open the file, until when, how often. Steps 9 to 11 of the order of checks. */
+
+import type { KeyObject } from 'node:crypto'
+import { z } from 'zod'
+import { decodeBase64url, encodeBase64url } from './base64url.ts'
+import { type Container, readSection, view } from './container.ts'
+import { MpfError } from './errors.ts'
+import { FLOE_KEY_BYTES } from './floe.ts'
+import {
+  decryptCompact,
+  encryptCompact,
+  GRANT_TYPE,
+  keyId,
+  type SigningKey,
+  signCompact,
+  verifyCompact,
+} from './jose.ts'
+import { MAX_GRANT_BYTES, MAX_GRANTS } from './limits.ts'
+import { base64urlBytes, count, encodeJson, parseSigned, timestamp } from './schema.ts'
+import { NOT_BEFORE_TOLERANCE_MS, type TrustBundle } from './trust.ts'
+
+const RECIPIENT_BYTES = 32
+const ENTRY_HEAD_BYTES = RECIPIENT_BYTES + 2
+
+const grantSchema = z.strictObject({
+  v: z.literal(1),
+  jti: base64urlBytes(16),
+  fid: base64urlBytes(16),
+  /** SHA-256 of the MAN section. */
+  mfd: base64urlBytes(32),
+  ten: base64urlBytes(16),
+  iss: z.string().min(1).max(128),
+  /** SHA-256 of the recipient's SubjectPublicKeyInfo. */
+  sub: base64urlBytes(32),
+  scope: z.enum(['print', 'view']),
+  nbf: timestamp,
+  exp: timestamp,
+  /** Prints allowed; 0 = unlimited. */
+  max: count,
+  /** Grant epoch of this printer: raising it closes every grant of an older epoch. */
+  seq: count,
+  ka: z.literal('JWE'),
+  k: z.string().max(4096),
+})
+type GrantPayload = z.infer<typeof grantSchema>
+
+export type GrantScope = GrantPayload['scope']
+
+/** A grant that has passed steps 9 and 10. */
+export interface Grant {
+  readonly id: string
+  readonly scope: GrantScope
+  readonly notBeforeMs: number
+  readonly expiresMs: number
+  /** 0 = unlimited. */
+  readonly maxUses: number
+  readonly epoch: number
+  readonly printerId: string
+  readonly wrappedKeys: string
+}
+
+/** The content keys; disposing overwrites them. `body` only with scope print. */
+export interface ContentKeys extends Disposable {
+  readonly meta: Uint8Array
+  readonly body: Uint8Array | undefined
+}
+
+export interface GrantChecks {
+  readonly trust: TrustBundle
+  /** Key id of this printer. */
+  readonly printerId: string
+  /** Trusted time. */
+  readonly atMs: number
+  /** What the caller is about to do; a print grant includes viewing. */
+  readonly scope: GrantScope
+  /** The newest grant epoch this printer has seen (0 when none). */
+  readonly epochFloor: number
+  /** How many prints were charged to this grant. */
+  usesOf(grantId: string): number
+  /** A grant delivered apart from the file; it takes the place of those inside. */
+  readonly detached?: Uint8Array
+}
+
+/** What a grant is for: taken from a verified manifest. */
+export interface GrantTarget {
+  readonly fileId: string
+  readonly manifestDigest: string
+  readonly tenant: string
+}
+
+/**
+ * Steps 9 and 10. The grant is chosen by the recipient's id, never by trying to decrypt.
+ * @throws MpfError MPF_LAYOUT, MPF_NO_GRANT, MPF_GRANT_SIG, MPF_GRANT, MPF_GRANT_BINDING, MPF_GRANT_SCOPE, MPF_GRANT_REVOKED, MPF_NOT_YET, MPF_EXPIRED, MPF_USES
+ */
+export async function selectGrant(
+  container: Container,
+  target: GrantTarget,
+  checks: GrantChecks,
+): Promise<Grant> {
+  const entries = decodeGrants(await readSection(container, 'GRT'))
+  const jws = checks.detached ?? entries.get(checks.printerId)
+  if (!jws) throw new MpfError('MPF_NO_GRANT', `none of ${entries.size} grants names this printer`)
+  const { key, payload: bytes } = await verifyCompact(
+    jws,
+    GRANT_TYPE,
+    kid => checks.trust.keyFor('grant', kid),
+    {
+      header: 'MPF_GRANT_SIG',
+      signer: 'MPF_GRANT_SIG',
+      algorithm: 'MPF_GRANT_SIG',
+      signature: 'MPF_GRANT_SIG',
+    },
+  )
+  const payload = parseSigned(grantSchema, bytes, 'MPF_GRANT', 'grant')
+  if (payload.sub !== checks.printerId)
+    throw new MpfError('MPF_NO_GRANT', 'the grant names another printer')
+  const isBound =
+    payload.mfd === target.manifestDigest &&
+    payload.fid === target.fileId &&
+    payload.ten === target.tenant
+  if (!isBound) throw new MpfError('MPF_GRANT_BINDING', 'the grant is for another file or tenant')
+  if (checks.scope === 'print' && payload.scope !== 'print')
+    throw new MpfError('MPF_GRANT_SCOPE', 'a view-only grant')
+  const isSignerValid =
+    checks.atMs + NOT_BEFORE_TOLERANCE_MS >= key.notBeforeMs && checks.atMs <= key.notAfterMs
+  if (!isSignerValid) throw new MpfError('MPF_GRANT_SIG', "outside the issuer's validity")
+  expectOpen(payload, checks)
+  return {
+    id: payload.jti,
+    scope: payload.scope,
+    notBeforeMs: payload.nbf * 1000,
+    expiresMs: payload.exp * 1000,
+    maxUses: payload.max,
+    epoch: payload.seq,
+    printerId: payload.sub,
+    wrappedKeys: payload.k,
+  }
+}
+
+/** Step 10. */
+function expectOpen(payload: GrantPayload, checks: GrantChecks): void {
+  if (checks.trust.isGrantRevoked(payload.jti))
+    throw new MpfError('MPF_GRANT_REVOKED', 'revoked by the trust bundle')
+  if (payload.seq < checks.epochFloor)
+    throw new MpfError(
+      'MPF_GRANT_REVOKED',
+      `epoch ${payload.seq} is closed, now ${checks.epochFloor}`,
+    )
+  expectWithinTime({ notBeforeMs: payload.nbf * 1000, expiresMs: payload.exp * 1000 }, checks.atMs)
+  if (payload.max > 0 && checks.usesOf(payload.jti) >= payload.max)
+    throw new MpfError('MPF_USES', `all ${payload.max} prints used`)
+}
+
+/** The time window of a grant, which a print re-checks when it starts. @throws MpfError MPF_NOT_YET, MPF_EXPIRED */
+export function expectWithinTime(
+  grant: { readonly notBeforeMs: number; readonly expiresMs: number },
+  atMs: number,
+): void {
+  if (atMs + NOT_BEFORE_TOLERANCE_MS < grant.notBeforeMs)
+    throw new MpfError('MPF_NOT_YET', `valid from ${new Date(grant.notBeforeMs).toISOString()}`)
+  if (atMs > grant.expiresMs)
+    throw new MpfError('MPF_EXPIRED', `expired ${new Date(grant.expiresMs).toISOString()}`)
+}
+
+/** Step 11. @throws MpfError MPF_UNWRAP for every failure alike */
+export async function unwrapKeys(grant: Grant, privateKey: KeyObject): Promise<ContentKeys> {
+  const bytes = await decryptCompact(grant.wrappedKeys, privateKey, {
+    apu: grant.id,
+    apv: grant.printerId,
+  })
+  const expected = grant.scope === 'print' ? 2 * FLOE_KEY_BYTES : FLOE_KEY_BYTES
+  if (bytes.length !== expected)
+    throw new MpfError('MPF_UNWRAP', 'content keys could not be unwrapped')
+  return contentKeys(
+    bytes.subarray(0, FLOE_KEY_BYTES),
+    grant.scope === 'print' ? bytes.subarray(FLOE_KEY_BYTES) : undefined,
+  )
+}
+
+export function contentKeys(meta: Uint8Array, body: Uint8Array | undefined): ContentKeys {
+  return {
+    meta,
+    body,
+    [Symbol.dispose]() {
+      meta.fill(0)
+      body?.fill(0)
+    },
+  }
+}
+
+export interface GrantRequest {
+  readonly target: GrantTarget
+  readonly recipient: KeyObject
+  readonly keys: ContentKeys
+  readonly issuer: string
+  readonly signingKey: SigningKey
+  readonly grantId: Uint8Array
+  readonly scope: GrantScope
+  readonly notBeforeS: number
+  readonly expiresS: number
+  readonly maxUses: number
+  readonly epoch: number
+}
+
+/** A signed grant as a compact JWS. @throws MpfError MPF_GRANT when a print grant is asked for without the body key */
+export async function signGrant(request: GrantRequest): Promise<Uint8Array> {
+  const { target, keys, scope } = request
+  if (scope === 'print' && !keys.body) throw new MpfError('MPF_GRANT', 'no body key to grant')
+  const jti = encodeBase64url(request.grantId)
+  const sub = keyId(request.recipient)
+  using secret = new WipedBytes(
+    scope === 'print' && keys.body ? [keys.meta, keys.body] : [keys.meta],
+  )
+  const payload: GrantPayload = {
+    v: 1,
+    jti,
+    fid: target.fileId,
+    mfd: target.manifestDigest,
+    ten: target.tenant,
+    iss: request.issuer,
+    sub,
+    scope,
+    nbf: request.notBeforeS,
+    exp: request.expiresS,
+    max: request.maxUses,
+    seq: request.epoch,
+    ka: 'JWE',
+    k: await encryptCompact(secret.bytes, request.recipient, { apu: jti, apv: sub }),
+  }
+  return Buffer.from(await signCompact(encodeJson(payload), request.signingKey, GRANT_TYPE))
+}
+
+class WipedBytes implements Disposable {
+  readonly bytes: Uint8Array
+  constructor(parts: readonly Uint8Array[]) {
+    this.bytes = Buffer.concat(parts)
+  }
+  [Symbol.dispose](): void {
+    this.bytes.fill(0)
+  }
+}
+
+/** The GRT section for these grants (recipient id to compact JWS). */
+export function encodeGrants(grants: ReadonlyMap<string, Uint8Array>): Uint8Array {
+  const parts: Uint8Array[] = []
+  for (const [recipient, jws] of grants) {
+    const head = Buffer.alloc(ENTRY_HEAD_BYTES)
+    head.set(decodeBase64url(recipient) ?? [])
+    head.writeUInt16BE(jws.length, RECIPIENT_BYTES)
+    parts.push(head, jws)
+  }
+  return Buffer.concat(parts)
+}
+
+/**
+ * GRT as recipient id to compact JWS; entries `recipient (32) | length u16 | JWS`, then zero padding.
+ * @throws MpfError MPF_LAYOUT for a bad length, a recipient twice, more than 256, or padding that is not zero
+ */
+export function decodeGrants(section: Uint8Array): ReadonlyMap<string, Uint8Array> {
+  const grants = new Map<string, Uint8Array>()
+  const fields = view(section)
+  let at = 0
+  while (at + ENTRY_HEAD_BYTES <= section.length) {
+    const length = fields.getUint16(at + RECIPIENT_BYTES)
+    if (length === 0) break
+    const recipient = encodeBase64url(section.subarray(at, at + RECIPIENT_BYTES))
+    const end = at + ENTRY_HEAD_BYTES + length
+    if (end > section.length || length > MAX_GRANT_BYTES)
+      throw new MpfError('MPF_LAYOUT', 'a grant overruns GRT')
+    if (grants.has(recipient)) throw new MpfError('MPF_LAYOUT', 'two grants for one recipient')
+    grants.set(recipient, section.subarray(at + ENTRY_HEAD_BYTES, end))
+    if (grants.size > MAX_GRANTS) throw new MpfError('MPF_LAYOUT', `more than ${MAX_GRANTS} grants`)
+    at = end
+  }
+  if (section.subarray(at).some(byte => byte !== 0))
+    throw new MpfError('MPF_LAYOUT', 'padding of GRT is not zero')
+  return grants
+}

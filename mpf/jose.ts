@@ -1,0 +1,160 @@
+/** A strict layer over `jose` (SPEC 4.1): one spelling, one header, pinned algorithms. The only file that imports it. */
+
+import { createHash, createPublicKey, type KeyObject, type webcrypto } from 'node:crypto'
+import { CompactEncrypt, CompactSign, compactDecrypt, compactVerify } from 'jose'
+import { decodeBase64url, encodeBase64url } from './base64url.ts'
+import { MpfError, type MpfErrorCode } from './errors.ts'
+import { type JsonObject, parseStrictJson, StrictJsonError } from './strict-json.ts'
+
+/** Signature algorithms a trust policy may pin. */
+export const SIGNATURE_ALGORITHMS = ['ES384', 'ES256', 'EdDSA', 'PS384'] as const
+export type SignatureAlgorithm = (typeof SIGNATURE_ALGORITHMS)[number]
+
+export const MANIFEST_TYPE = 'mpf-manifest+jws'
+export const GRANT_TYPE = 'mpf-grant+jws'
+
+export interface SigningKey {
+  readonly kid: string
+  readonly algorithm: SignatureAlgorithm
+  readonly privateKey: KeyObject
+}
+
+/** A verification key with the one algorithm it may be used with. */
+export interface PinnedKey {
+  readonly kid: string
+  readonly algorithm: SignatureAlgorithm
+  readonly publicKey: KeyObject
+}
+
+/** The codes a caller wants for each way a JWS can fail. */
+export interface JwsCodes {
+  readonly header: MpfErrorCode
+  readonly signer: MpfErrorCode
+  readonly algorithm: MpfErrorCode
+  readonly signature: MpfErrorCode
+}
+
+export interface VerifiedJws<Key extends PinnedKey> {
+  readonly key: Key
+  readonly payload: Uint8Array
+}
+
+/** Key id everywhere in MPF: base64url SHA-256 of the DER SubjectPublicKeyInfo. */
+export function keyId(key: KeyObject): string {
+  const publicKey = key.type === 'private' ? createPublicKey(key) : key
+  return encodeBase64url(
+    createHash('sha256')
+      .update(publicKey.export({ format: 'der', type: 'spki' }))
+      .digest(),
+  )
+}
+
+/** A compact JWS with exactly the header `{alg, kid, typ}`. */
+export function signCompact(payload: Uint8Array, key: SigningKey, type: string): Promise<string> {
+  return new CompactSign(payload)
+    .setProtectedHeader({ alg: key.algorithm, kid: key.kid, typ: type })
+    .sign(key.privateKey)
+}
+
+/**
+ * Verifies a compact JWS. Nothing of the payload is interpreted here.
+ * @param keyOf the pinned key for a kid, or undefined when it is not trusted for this purpose
+ * @throws MpfError `codes.header` for anything but canonical base64url and the exact header, then `codes.signer`, `codes.algorithm`, `codes.signature`
+ */
+export async function verifyCompact<Key extends PinnedKey>(
+  bytes: Uint8Array,
+  type: string,
+  keyOf: (kid: string) => Key | undefined,
+  codes: JwsCodes,
+): Promise<VerifiedJws<Key>> {
+  const text = Buffer.from(bytes).toString('latin1')
+  const parts = text.split('.')
+  const [header, payload, signature] = parts.map(decodeBase64url)
+  if (parts.length !== 3 || !header || !payload || !signature)
+    throw new MpfError(codes.header, 'not three parts of canonical base64url')
+  const { alg, kid, typ } = readHeader(header, ['alg', 'kid', 'typ'], codes.header)
+  if (typ !== type) throw new MpfError(codes.header, 'unexpected typ')
+  if (typeof kid !== 'string') throw new MpfError(codes.header, 'kid is not a string')
+  const key = keyOf(kid)
+  if (!key) throw new MpfError(codes.signer, 'signed by a key that is not trusted for this')
+  if (alg !== key.algorithm)
+    throw new MpfError(codes.algorithm, "algorithm differs from the key's own")
+  try {
+    await compactVerify(text, key.publicKey, { algorithms: [key.algorithm] })
+  } catch (cause) {
+    throw new MpfError(codes.signature, 'signature does not verify', { cause })
+  }
+  return { key, payload }
+}
+
+const KEY_AGREEMENT = 'ECDH-ES+A256KW'
+const KEY_ENCRYPTION = 'A256GCM'
+const CURVE = 'P-384'
+
+/** A compact JWE to a P-384 key, with PartyUInfo `apu` and PartyVInfo `apv`. */
+export function encryptCompact(
+  plaintext: Uint8Array,
+  recipient: KeyObject,
+  party: { readonly apu: string; readonly apv: string },
+): Promise<string> {
+  return new CompactEncrypt(plaintext)
+    .setProtectedHeader({ alg: KEY_AGREEMENT, enc: KEY_ENCRYPTION })
+    .setKeyManagementParameters({ apu: Buffer.from(party.apu), apv: Buffer.from(party.apv) })
+    .encrypt(recipient)
+}
+
+/**
+ * Opens a compact JWE made by encryptCompact.
+ * @throws MpfError MPF_UNWRAP for every failure alike, so that nothing is learnt from which one it was
+ */
+export async function decryptCompact(
+  jwe: string,
+  privateKey: KeyObject,
+  party: { readonly apu: string; readonly apv: string },
+): Promise<Uint8Array> {
+  try {
+    const parts = jwe.split('.').map(decodeBase64url)
+    const [headerBytes] = parts
+    if (parts.length !== 5 || parts.includes(undefined) || !headerBytes)
+      throw new Error('not canonical')
+    const header = readHeader(headerBytes, ['alg', 'apu', 'apv', 'enc', 'epk'], 'MPF_UNWRAP')
+    const isBound =
+      header['apu'] === encodeBase64url(Buffer.from(party.apu)) &&
+      header['apv'] === encodeBase64url(Buffer.from(party.apv))
+    if (!isBound || !isEphemeralKey(header['epk'])) throw new Error('not the expected header')
+    const { plaintext } = await compactDecrypt(jwe, privateKey, {
+      keyManagementAlgorithms: [KEY_AGREEMENT],
+      contentEncryptionAlgorithms: [KEY_ENCRYPTION],
+    })
+    return plaintext
+  } catch {
+    throw new MpfError('MPF_UNWRAP', 'content keys could not be unwrapped')
+  }
+}
+
+function isEphemeralKey(epk: unknown): boolean {
+  if (typeof epk !== 'object' || epk === null) return false
+  const { kty, crv, x, y, ...rest } = epk as webcrypto.JsonWebKey
+  const isCoordinate = (value: string | undefined) =>
+    value !== undefined && decodeBase64url(value)?.length === 48
+  return (
+    kty === 'EC' &&
+    crv === CURVE &&
+    isCoordinate(x) &&
+    isCoordinate(y) &&
+    Object.keys(rest).length === 0
+  )
+}
+
+function readHeader(bytes: Uint8Array, members: readonly string[], code: MpfErrorCode): JsonObject {
+  try {
+    const header = parseStrictJson(bytes)
+    const isObject = typeof header === 'object' && header !== null && !Array.isArray(header)
+    if (isObject && Object.keys(header).sort().join() === members.join())
+      return header as JsonObject
+  } catch (cause) {
+    if (!(cause instanceof StrictJsonError)) throw cause
+    throw new MpfError(code, 'header is not strict JSON', { cause })
+  }
+  throw new MpfError(code, 'header has other members than expected')
+}

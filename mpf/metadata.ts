@@ -1,0 +1,145 @@
+/** The meta stream (SPEC 4.6): what authorised printers and viewers may know about the part, and the block index. */
+
+import { z } from 'zod'
+import { view } from './container.ts'
+import { MpfError } from './errors.ts'
+import { MAX_THUMBNAIL_BYTES, MAX_THUMBNAILS } from './limits.ts'
+import { count, encodeJson, parseSigned } from './schema.ts'
+
+const TAG = { info: 1, thumbnail: 2, geometry: 3, index: 4 } as const
+const HEAD_BYTES = 6
+
+const text = z.string().max(256)
+const infoSchema = z.strictObject({
+  title: text,
+  /** Classification label; follows the job into events, exports and retention. */
+  label: text.optional(),
+  slicer: text.optional(),
+  profile: text.optional(),
+  layers: count,
+  layerHeightUm: count.optional(),
+  /** The slicer's own estimate. */
+  timeS: count.optional(),
+  /** Rotation of the part on the plate about X, Y, Z, thousandths of a degree. */
+  orientationMdeg: z.tuple([z.int(), z.int(), z.int()]).optional(),
+  materials: z
+    .array(
+      z.strictObject({
+        tool: count.max(15),
+        kind: z.enum(['plastic', 'fibre', 'support']),
+        name: text,
+        lengthUm: count.optional(),
+        massMg: count.optional(),
+      }),
+    )
+    .max(16)
+    .optional(),
+  /** Continuous fibre: which layers, which pattern, angles in thousandths of a degree. */
+  fibre: z
+    .array(
+      z.strictObject({
+        tool: count.max(15),
+        fromLayer: count,
+        toLayer: count,
+        pattern: z.enum(['isotropic', 'concentric', 'other']),
+        anglesMdeg: z.array(z.int()).max(64),
+        rings: count.optional(),
+      }),
+    )
+    .max(256)
+    .optional(),
+})
+export type PartInfo = z.infer<typeof infoSchema>
+
+const um3 = z.tuple([z.int(), z.int(), z.int()])
+const geometrySchema = z.strictObject({
+  /** Box of the extruded part in machine coordinates, micrometres. */
+  minUm: um3,
+  maxUm: um3,
+  extrusionMoves: count,
+  travelMoves: count,
+})
+export type PartGeometry = z.infer<typeof geometrySchema>
+
+export interface Thumbnail {
+  readonly kind: 'png' | 'qoi'
+  readonly bytes: Uint8Array
+}
+
+export interface PartMetadata {
+  readonly info: PartInfo
+  readonly thumbnails: readonly Thumbnail[]
+  readonly geometry: PartGeometry | undefined
+}
+
+/** A thumbnail's kind by its magic, or undefined. */
+export function thumbnailKind(bytes: Uint8Array): Thumbnail['kind'] | undefined {
+  const magic = Buffer.from(bytes.subarray(0, 8)).toString('latin1')
+  if (magic === '\x89PNG\r\n\x1a\n') return 'png'
+  return magic.startsWith('qoif') ? 'qoi' : undefined
+}
+
+/** Records `tag u16 | length u32 | bytes`, tags ascending: info, thumbnails, geometry, index. */
+export function encodeMetadata(metadata: PartMetadata, index: Uint8Array): Uint8Array {
+  const records: (readonly [number, Uint8Array])[] = [
+    [TAG.info, encodeJson(metadata.info)],
+    ...metadata.thumbnails.map(thumbnail => [TAG.thumbnail, thumbnail.bytes] as const),
+    ...(metadata.geometry ? [[TAG.geometry, encodeJson(metadata.geometry)] as const] : []),
+    [TAG.index, index],
+  ]
+  return Buffer.concat(
+    records.flatMap(([tag, bytes]) => {
+      const head = Buffer.alloc(HEAD_BYTES)
+      head.writeUInt16BE(tag, 0)
+      head.writeUInt32BE(bytes.length, 2)
+      return [head, bytes]
+    }),
+  )
+}
+
+/** Step 15. @throws MpfError MPF_META */
+export function decodeMetadata(bytes: Uint8Array): {
+  readonly metadata: PartMetadata
+  readonly index: Uint8Array
+} {
+  const records = decodeRecords(bytes)
+  const [info, ...moreInfo] = records.get(TAG.info) ?? []
+  const [index, ...moreIndex] = records.get(TAG.index) ?? []
+  const [geometry, ...moreGeometry] = records.get(TAG.geometry) ?? []
+  const pictures = records.get(TAG.thumbnail) ?? []
+  if (!info || !index || moreInfo.length + moreIndex.length + moreGeometry.length > 0)
+    throw new MpfError('MPF_META', 'info or index missing or repeated')
+  if (pictures.length > MAX_THUMBNAILS)
+    throw new MpfError('MPF_META', `${pictures.length} thumbnails`)
+  const thumbnails = pictures.map(picture => {
+    const kind = thumbnailKind(picture)
+    if (!kind || picture.length > MAX_THUMBNAIL_BYTES)
+      throw new MpfError('MPF_META', 'a thumbnail of no known kind or size')
+    return { kind, bytes: picture }
+  })
+  return {
+    metadata: {
+      info: parseSigned(infoSchema, info, 'MPF_META', 'info'),
+      thumbnails,
+      geometry: geometry && parseSigned(geometrySchema, geometry, 'MPF_META', 'geometry'),
+    },
+    index,
+  }
+}
+
+function decodeRecords(bytes: Uint8Array): ReadonlyMap<number, Uint8Array[]> {
+  const records = new Map<number, Uint8Array[]>()
+  const fields = view(bytes)
+  let [at, previous] = [0, 0]
+  while (at < bytes.length) {
+    if (at + HEAD_BYTES > bytes.length) throw new MpfError('MPF_META', `record head cut at ${at}`)
+    const tag = fields.getUint16(at)
+    const end = at + HEAD_BYTES + fields.getUint32(at + 2)
+    if (tag < previous || tag === 0 || tag > TAG.index || end > bytes.length)
+      throw new MpfError('MPF_META', `record at ${at}: unknown, out of order or too long`)
+    records.set(tag, [...(records.get(tag) ?? []), bytes.subarray(at + HEAD_BYTES, end)])
+    previous = tag
+    at = end
+  }
+  return records
+}

@@ -1,0 +1,144 @@
+/** The producer's side of the program (SPEC 9.1): normalised lines to compressed blocks of whole layers, measured on the way. */
+
+import { blockDigest, compressBlock } from './blocks.ts'
+import { MpfError } from './errors.ts'
+import { isLayerComment } from './gcode/layers.ts'
+import { Machine, type MachineLimits, NO_LIMITS } from './gcode/machine.ts'
+import type { NormaliseReport } from './gcode/normalise.ts'
+import { createNormaliseReport, normaliseLines } from './gcode/normalise.ts'
+import type { MachineProfile } from './gcode/profile.ts'
+import { profileLimits } from './gcode/program.ts'
+import { SlicerComments, type SlicerFacts } from './gcode/slicer-comments.ts'
+import { MAX_BLOCK_BYTES } from './limits.ts'
+import type { SignedPolicy } from './manifest.ts'
+import type { SealedBlock } from './seal.ts'
+
+/** A line a printer (or the format itself) would refuse. */
+export interface RefusedLine {
+  readonly code: 'MPF_GCODE' | 'MPF_ENVELOPE'
+  readonly line: number
+  readonly problem: string
+}
+
+export interface PackOptions {
+  /** zstd level, 1 to 22. */
+  readonly level: number
+  /** Words whose lines are emptied. */
+  readonly strip?: ReadonlySet<string>
+  /** The printer to check against; without one only the format's own grammar is. */
+  readonly profile?: MachineProfile
+  /** At most so many refused lines are kept. */
+  readonly maxRefused?: number
+  readonly onProgress?: (bytes: number) => void
+}
+
+/** A program being packed. `facts`, `limits`, `refused` and `report` are final once `blocks()` has ended. */
+export class ProgramPacker {
+  readonly report: NormaliseReport = createNormaliseReport()
+  readonly refused: RefusedLine[] = []
+  refusedLines = 0
+  layers = 0
+  lines = 0
+  readonly #options: PackOptions
+  readonly #measure: Machine
+  readonly #check: Machine | undefined
+  readonly #comments = new SlicerComments()
+
+  constructor(options: PackOptions) {
+    this.#options = options
+    const refuse = (code: RefusedLine['code'], line: number, problem: string) => {
+      this.refusedLines++
+      if (this.refused.length < (options.maxRefused ?? 1000))
+        this.refused.push({ code, line, problem })
+    }
+    this.#measure = new Machine(NO_LIMITS, refuse, { isWidening: true })
+    this.#check = options.profile && new Machine(profileLimits(options.profile), refuse)
+  }
+
+  get facts(): SlicerFacts {
+    return this.#comments.facts
+  }
+
+  /** What the program does at most. */
+  limits(): MachineLimits {
+    return this.#measure.limits()
+  }
+
+  /** The blocks in order: cut where a layer begins when that leaves no more than 1 MiB, else between lines. @throws MpfError MPF_GCODE for a line that cannot be cut */
+  async *blocks(
+    chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  ): AsyncGenerator<SealedBlock, void, void> {
+    let lines: Buffer[] = []
+    let [bytes, layerAt, bytesAtLayer] = [0, 0, 0]
+    for await (const line of normaliseLines(chunks, this.report, this.#options.strip)) {
+      if (line.length > MAX_BLOCK_BYTES)
+        throw new MpfError('MPF_GCODE', 'a line longer than a block')
+      if (line[0] === 59 && isLayerComment(line, 0, line.length - 1)) {
+        layerAt = lines.length
+        bytesAtLayer = bytes
+      }
+      if (bytes + line.length > MAX_BLOCK_BYTES) {
+        const cut = layerAt === 0 ? lines.length : layerAt
+        yield this.#block(lines.slice(0, cut))
+        lines = lines.slice(cut)
+        bytes -= layerAt === 0 ? bytes : bytesAtLayer
+        layerAt = 0
+      }
+      lines.push(line)
+      bytes += line.length
+    }
+    if (lines.length > 0) yield this.#block(lines)
+  }
+
+  #block(lines: readonly Buffer[]): SealedBlock {
+    const text = Buffer.concat(lines)
+    const modal = this.#measure.modal()
+    const entry = {
+      textBytes: text.length,
+      firstLine: this.lines + 1,
+      layer: this.layers,
+      zMicrometres: Math.round(modal.zNm / 1000),
+      digest: blockDigest(text),
+      modal,
+    }
+    for (const line of lines) this.#readComment(line)
+    this.#measure.run(text)
+    this.#check?.run(text)
+    this.lines += lines.length
+    const frame = compressBlock(text, this.#options.level)
+    text.fill(0)
+    this.#options.onProgress?.(entry.textBytes)
+    return { frame, entry, lines: lines.length }
+  }
+
+  #readComment(line: Buffer): void {
+    if (line[0] !== 59) return
+    if (isLayerComment(line, 0, line.length - 1)) this.layers++
+    else this.#comments.read(line.toString('latin1', 0, line.length - 1))
+  }
+}
+
+/** The signed policy for measured limits: exactly what the program does, in the manifest's units, rounded outwards. */
+export function policyFor(
+  limits: MachineLimits,
+  machine: { readonly models: readonly string[]; readonly nozzleUm: number },
+): SignedPolicy {
+  const um = (nm: readonly number[], round: (value: number) => number) => {
+    const [x = 0, y = 0, z = 0] = nm.map(value =>
+      Number.isFinite(value) ? round(value / 1000) : 0,
+    )
+    return [x, y, z] as [number, number, number]
+  }
+  return {
+    model: [...machine.models],
+    nozzleUm: machine.nozzleUm,
+    words: [...limits.words].sort(),
+    hotendDeciC: [...limits.maxHotendDeciC],
+    bedDeciC: limits.maxBedDeciC,
+    chamberDeciC: limits.maxChamberDeciC,
+    feedUmPerMin: limits.maxFeedUmPerMin,
+    minUm: um(limits.minNm, Math.floor),
+    maxUm: um(limits.maxNm, Math.ceil),
+    line: Math.max(1, limits.maxCommandBytes),
+  }
+}

@@ -1,0 +1,294 @@
+/** The writer (SPEC 9): G-code and a description in, one sealed file out. Streams; holds one block and at most 1 MiB of ciphertext in memory. */
+
+import { createHash, randomBytes } from 'node:crypto'
+import { encodeBase64url } from './base64url.ts'
+import { encodeIndex, type IndexEntry } from './block-index.ts'
+import { encodeFront, roundUp } from './container.ts'
+import { MpfError } from './errors.ts'
+import {
+  FLOE_KEY_BYTES,
+  type FloeEncryptor,
+  SEGMENT_OVERHEAD_BYTES,
+  startEncryption,
+} from './floe.ts'
+import { buildTree, createBlockHash } from './fsverity.ts'
+import { type ContentKeys, contentKeys, encodeGrants } from './grant.ts'
+import { MANIFEST_TYPE, type SigningKey, signCompact } from './jose.ts'
+import {
+  MAX_BLOCKS,
+  MAX_META_BYTES,
+  SEGMENT_BYTES,
+  SMALL_ENC_BYTES,
+  SMALL_SEGMENT_BYTES,
+} from './limits.ts'
+import {
+  type ManifestPayload,
+  type SegmentBytes,
+  type SignedPolicy,
+  segmentCount,
+  streamContext,
+} from './manifest.ts'
+import { encodeMetadata, type PartMetadata } from './metadata.ts'
+import { encodeJson } from './schema.ts'
+
+/** Where the ciphertext of the body waits until the manifest over it is signed. Ciphertext only: a file is fine. */
+export interface SegmentStore {
+  append(segment: Uint8Array): Promise<void>
+  read(): AsyncIterable<Uint8Array>
+}
+
+/** A store in memory. */
+export function memoryStore(): SegmentStore {
+  const segments: Uint8Array[] = []
+  return {
+    async append(segment) {
+      segments.push(segment)
+    },
+    async *read() {
+      yield* segments
+    },
+  }
+}
+
+/** One compressed block, ready to be sealed. */
+export interface SealedBlock {
+  readonly frame: Uint8Array
+  readonly entry: Omit<IndexEntry, 'modalBytes' | 'bodyOffset' | 'compressedBytes'>
+  readonly lines: number
+}
+
+export interface SealRequest {
+  readonly fileId: Uint8Array
+  readonly tenant: string
+  readonly issuer: string
+  readonly app: string
+  readonly madeAtS: number
+  /** Revision of this part. */
+  readonly seq: number
+  readonly signingKey: SigningKey
+  readonly blocks: AsyncIterable<SealedBlock>
+  /** Called once every block has been taken: what the program turned out to be. */
+  describe(): { readonly metadata: PartMetadata; readonly policy: SignedPolicy }
+  readonly store: SegmentStore
+}
+
+export interface SealedPrint {
+  readonly manifest: ManifestPayload
+  /** SHA-256 of MAN, base64url: what grants bind to. */
+  readonly manifestDigest: string
+  /** The content keys, to be granted; the caller disposes them. */
+  readonly keys: ContentKeys
+  /** The file's bytes, with these grants inside (recipient id to compact JWS). May be called once. */
+  file(grants: ReadonlyMap<string, Uint8Array>): AsyncIterable<Uint8Array>
+}
+
+/**
+ * Seals a program. Keys and nonces are made here and nowhere else: fresh ones for every file.
+ * @throws MpfError MPF_SIZE for an empty program or one over the limits; whatever `blocks` throws
+ */
+export async function sealPrint(request: SealRequest): Promise<SealedPrint> {
+  const pub = encodeJson({
+    fmt: 'mpf',
+    v: 1,
+    fid: encodeBase64url(request.fileId),
+    ten: request.tenant,
+    made: request.madeAtS,
+    app: request.app,
+  })
+  const publicDigest = createHash('sha256').update(pub).digest()
+  const keys = contentKeys(randomBytes(FLOE_KEY_BYTES), randomBytes(FLOE_KEY_BYTES))
+  const body = new BodyWriter(
+    keys.body ?? new Uint8Array(),
+    streamContext(2, request.fileId, publicDigest),
+    request.store,
+  )
+  const { entries, lines, textBytes } = await writeBlocks(request.blocks, body)
+  const { metadata, policy } = request.describe()
+  const metaBytes = encodeMetadata(metadata, encodeIndex(entries))
+  if (metaBytes.length > MAX_META_BYTES)
+    throw new MpfError('MPF_SIZE', `${metaBytes.length} bytes of metadata`)
+  const sealedBody = await body.end(metaBytes.length)
+  const { segmentBytes } = sealedBody
+  const meta = sealMeta(
+    metaBytes,
+    keys.meta,
+    streamContext(1, request.fileId, publicDigest),
+    segmentBytes,
+  )
+  const salt = randomBytes(32)
+  const encBytes = meta.padded.length + sealedBody.cipherBytes
+  const { tree, digest } = await hashTree(request.store, meta.padded, {
+    blockBytes: segmentBytes,
+    salt,
+    lengthBytes: encBytes,
+  })
+  const manifest: ManifestPayload = {
+    v: 1,
+    fid: encodeBase64url(request.fileId),
+    pub: encodeBase64url(publicDigest),
+    ten: request.tenant,
+    iss: request.issuer,
+    iat: request.madeAtS,
+    seq: request.seq,
+    tree: {
+      alg: 'fsverity-sha256',
+      bs: segmentBytes,
+      salt: encodeBase64url(salt),
+      len: encBytes,
+      dig: encodeBase64url(digest),
+    },
+    enc: {
+      alg: 'FLOE-A256GCM-HS384',
+      seg: segmentBytes,
+      meta: { hdr: encodeBase64url(meta.header), clen: meta.cipherBytes, plen: metaBytes.length },
+      body: {
+        hdr: encodeBase64url(sealedBody.header),
+        clen: sealedBody.cipherBytes,
+        plen: sealedBody.plainBytes,
+        text: textBytes,
+        lines,
+        blocks: entries.length,
+      },
+    },
+    cmp: 'zstd',
+    pol: policy,
+    crit: [],
+    ext: {},
+  }
+  const man = Buffer.from(
+    await signCompact(encodeJson(manifest), request.signingKey, MANIFEST_TYPE),
+  )
+  return {
+    manifest,
+    manifestDigest: encodeBase64url(createHash('sha256').update(man).digest()),
+    keys,
+    async *file(grants) {
+      yield encodeFront(
+        { PUB: pub, MAN: man, GRT: encodeGrants(grants), TRE: tree },
+        { length: encBytes, segmentBytes },
+      )
+      yield meta.padded
+      yield* request.store.read()
+    },
+  }
+}
+
+async function writeBlocks(
+  blocks: AsyncIterable<SealedBlock>,
+  body: BodyWriter,
+): Promise<{
+  readonly entries: Omit<IndexEntry, 'modalBytes'>[]
+  readonly lines: number
+  readonly textBytes: number
+}> {
+  const entries: Omit<IndexEntry, 'modalBytes'>[] = []
+  let [lines, textBytes] = [0, 0]
+  for await (const { frame, entry, lines: blockLines } of blocks) {
+    if (entries.length === MAX_BLOCKS)
+      throw new MpfError('MPF_SIZE', `more than ${MAX_BLOCKS} blocks`)
+    entries.push({ ...entry, bodyOffset: body.plainBytes, compressedBytes: frame.length })
+    await body.write(frame)
+    lines += blockLines
+    textBytes += entry.textBytes
+  }
+  if (entries.length === 0) throw new MpfError('MPF_SIZE', 'an empty program')
+  return { entries, lines, textBytes }
+}
+
+/** Collects the body's plaintext; the segment size is decided once it is known whether the file stays small. */
+class BodyWriter {
+  plainBytes = 0
+  readonly #key: Uint8Array
+  readonly #context: Uint8Array
+  readonly #store: SegmentStore
+  #floe: FloeEncryptor | undefined
+  #pending: Buffer[] = []
+  #position = 0
+
+  constructor(key: Uint8Array, context: Uint8Array, store: SegmentStore) {
+    this.#key = key
+    this.#context = context
+    this.#store = store
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#pending.push(Buffer.from(bytes))
+    this.plainBytes += bytes.length
+    if (this.plainBytes < SMALL_ENC_BYTES) return
+    this.#floe ??= startEncryption(this.#key, this.#context, SEGMENT_BYTES)
+    await this.#flush(this.#floe, false)
+  }
+
+  async end(metaBytes: number) {
+    const segmentBytes = this.#floe ? SEGMENT_BYTES : this.#smallest(metaBytes)
+    using floe = this.#floe ?? startEncryption(this.#key, this.#context, segmentBytes)
+    await this.#flush(floe, true)
+    return {
+      header: floe.header,
+      segmentBytes,
+      plainBytes: this.plainBytes,
+      cipherBytes: this.plainBytes + this.#position * SEGMENT_OVERHEAD_BYTES,
+    }
+  }
+
+  #smallest(metaBytes: number): SegmentBytes {
+    const cipherBytes = (plain: number) =>
+      plain + segmentCount(plain, SMALL_SEGMENT_BYTES) * SEGMENT_OVERHEAD_BYTES
+    const encBytes =
+      roundUp(cipherBytes(metaBytes), SMALL_SEGMENT_BYTES) + cipherBytes(this.plainBytes)
+    return encBytes < SMALL_ENC_BYTES ? SMALL_SEGMENT_BYTES : SEGMENT_BYTES
+  }
+
+  /** Seals full segments; the last `room` bytes or fewer stay, since a final segment may not be empty unless the stream is. */
+  async #flush(floe: FloeEncryptor, isEnd: boolean): Promise<void> {
+    const room = floe.segmentBytes - SEGMENT_OVERHEAD_BYTES
+    const pending = Buffer.concat(this.#pending)
+    let at = 0
+    while (pending.length - at > room) {
+      await this.#store.append(floe.seal(pending.subarray(at, at + room), this.#position++, false))
+      at += room
+    }
+    const rest = pending.subarray(at)
+    if (isEnd) await this.#store.append(floe.seal(rest, this.#position++, true))
+    this.#pending = [rest]
+  }
+}
+
+function sealMeta(
+  plaintext: Uint8Array,
+  key: Uint8Array,
+  context: Uint8Array,
+  segmentBytes: number,
+) {
+  using floe = startEncryption(key, context, segmentBytes)
+  const room = segmentBytes - SEGMENT_OVERHEAD_BYTES
+  const segments = segmentCount(plaintext.length, segmentBytes)
+  const sealed = Array.from({ length: segments }, (_, position) =>
+    floe.seal(
+      plaintext.subarray(position * room, (position + 1) * room),
+      position,
+      position === segments - 1,
+    ),
+  )
+  const cipherBytes = plaintext.length + segments * SEGMENT_OVERHEAD_BYTES
+  const padded = new Uint8Array(roundUp(cipherBytes, segmentBytes))
+  padded.set(Buffer.concat(sealed))
+  return { header: floe.header, cipherBytes, padded }
+}
+
+async function hashTree(
+  store: SegmentStore,
+  meta: Uint8Array,
+  parameters: {
+    readonly blockBytes: number
+    readonly salt: Uint8Array
+    readonly lengthBytes: number
+  },
+) {
+  const hashBlock = createBlockHash(parameters)
+  const leaves: Uint8Array[] = []
+  for (let at = 0; at < meta.length; at += parameters.blockBytes)
+    leaves.push(hashBlock(meta.subarray(at, at + parameters.blockBytes)))
+  for await (const segment of store.read()) leaves.push(hashBlock(segment))
+  return buildTree(parameters, leaves)
+}

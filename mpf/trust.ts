@@ -1,0 +1,101 @@
+/** Whom the printer believes (SPEC 8): the keys of one tenant with their purpose and validity, and what was revoked. */
+
+import { createPublicKey } from 'node:crypto'
+import { z } from 'zod'
+import { MpfError } from './errors.ts'
+import { keyId, type PinnedKey, SIGNATURE_ALGORITHMS } from './jose.ts'
+import { base64urlBytes, count, parseSigned, timestamp } from './schema.ts'
+
+const PURPOSES = ['publish', 'grant', 'command', 'maintain', 'witness'] as const
+export type KeyPurpose = (typeof PURPOSES)[number]
+
+const jwk = z.union([
+  z.strictObject({
+    kty: z.literal('EC'),
+    crv: z.enum(['P-256', 'P-384']),
+    x: z.string(),
+    y: z.string(),
+  }),
+  z.strictObject({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string() }),
+  z.strictObject({ kty: z.literal('RSA'), n: z.string(), e: z.string() }),
+])
+
+const bundleSchema = z.strictObject({
+  v: z.literal(1),
+  tenant: base64urlBytes(16),
+  epoch: count,
+  keys: z.array(
+    z.strictObject({
+      kid: base64urlBytes(32),
+      purpose: z.enum(PURPOSES),
+      alg: z.enum(SIGNATURE_ALGORITHMS),
+      jwk,
+      nbf: timestamp,
+      exp: timestamp,
+    }),
+  ),
+  revoked: z.strictObject({
+    /** SHA-256 of MAN sections. */
+    manifests: z.array(base64urlBytes(32)),
+    /** Grant ids. */
+    grants: z.array(base64urlBytes(16)),
+  }),
+})
+
+/** The JSON form of a trust bundle. */
+export type TrustBundleJson = z.infer<typeof bundleSchema>
+
+export interface TrustedKey extends PinnedKey {
+  readonly purpose: KeyPurpose
+  readonly notBeforeMs: number
+  readonly notAfterMs: number
+}
+
+export interface TrustBundle {
+  readonly tenant: string
+  /** Grows with each revision; an older bundle never replaces a newer one. */
+  readonly epoch: number
+  /** The key with this id if it is trusted for this purpose. */
+  keyFor(purpose: KeyPurpose, kid: string): TrustedKey | undefined
+  isManifestRevoked(digest: string): boolean
+  isGrantRevoked(id: string): boolean
+}
+
+/**
+ * Reads a trust bundle whose origin the caller has established. One key may stand for several purposes, once each.
+ * @throws MpfError MPF_SIGNER when it is malformed, a kid is not its key's, or an algorithm does not fit its key
+ */
+export function parseTrustBundle(bytes: Uint8Array): TrustBundle {
+  const json = parseSigned(bundleSchema, bytes, 'MPF_SIGNER', 'trust bundle')
+  const keys = new Map<string, TrustedKey>()
+  for (const entry of json.keys) {
+    const publicKey = createPublicKey({ key: entry.jwk, format: 'jwk' })
+    const isOwn =
+      keyId(publicKey) === entry.kid &&
+      FITS[entry.alg] === (entry.jwk.kty === 'RSA' ? 'RSA' : entry.jwk.crv)
+    if (!isOwn)
+      throw new MpfError('MPF_SIGNER', 'trust bundle: kid or algorithm does not fit its key')
+    keys.set(`${entry.purpose} ${entry.kid}`, {
+      kid: entry.kid,
+      algorithm: entry.alg,
+      publicKey,
+      purpose: entry.purpose,
+      notBeforeMs: entry.nbf * 1000,
+      notAfterMs: entry.exp * 1000,
+    })
+  }
+  const manifests = new Set(json.revoked.manifests)
+  const grants = new Set(json.revoked.grants)
+  return {
+    tenant: json.tenant,
+    epoch: json.epoch,
+    keyFor: (purpose, kid) => keys.get(`${purpose} ${kid}`),
+    isManifestRevoked: digest => manifests.has(digest),
+    isGrantRevoked: id => grants.has(id),
+  }
+}
+
+const FITS = { ES384: 'P-384', ES256: 'P-256', EdDSA: 'Ed25519', PS384: 'RSA' } as const
+
+/** Clock tolerance for not-before only; not-after fails closed (TRUST: time). */
+export const NOT_BEFORE_TOLERANCE_MS = 5 * 60_000
