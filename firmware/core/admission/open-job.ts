@@ -1,0 +1,70 @@
+/** From a job in the spool to an opened sealed print, with what this printer knows at this moment. */
+
+import type { KeyObject } from 'node:crypto'
+import { type FileSource, fdSource } from '#lib/file-source.ts'
+import { type MachineProfile, MpfError } from '#mpf'
+import type { Journal } from '../journal/journal.ts'
+import type { Spool } from '../spool.ts'
+import type { TrustedTime } from '../trusted-time.ts'
+import type { AdmissionContext, OpenSealedPrint, SealedPrint } from './sealed-print.ts'
+
+/** What of the printer's identity and limits a file is checked against. */
+export interface PrinterFacts {
+  readonly printerKey: KeyObject
+  readonly tenant: string
+  readonly trustBundle: Uint8Array
+  readonly profile: MachineProfile
+}
+
+export interface OpenJobOptions {
+  readonly spool: Spool
+  readonly journal: Journal
+  readonly time: TrustedTime
+  readonly printer: PrinterFacts
+  readonly openSealedPrint: OpenSealedPrint
+}
+
+/** An opened job. Dispose zeroes the keys and closes the file. */
+export interface OpenedJob extends AsyncDisposable {
+  readonly print: SealedPrint
+  readonly source: FileSource
+  readonly context: AdmissionContext
+}
+
+/** @throws CoreError JOB_FILE_LOST; MpfError by code. */
+export type OpenJob = (id: string) => Promise<OpenedJob>
+
+export function createOpenJob(options: OpenJobOptions): OpenJob {
+  const { spool, openSealedPrint, time } = options
+  return async id => {
+    await using stack = new AsyncDisposableStack()
+    const source = stack.use(await spool.open(id))
+    const context = contextNow(options)
+    const print = stack.use(
+      await openSealedPrint(sealedSource(source.fd, source.sizeBytes), context),
+    )
+    time.observe(print.facts.signedAtMs)
+    const lifetime = stack.move()
+    return {
+      print,
+      source,
+      context,
+      [Symbol.asyncDispose]: () => lifetime.disposeAsync(),
+    }
+  }
+}
+
+/** The bytes of an open spool file as the file format reads them. */
+export function sealedSource(fd: number, sizeBytes: number): ReturnType<typeof fdSource> {
+  return fdSource(fd, sizeBytes, (message, cause) => new MpfError('MPF_IO', message, { cause }))
+}
+
+function contextNow({ journal, time, printer }: OpenJobOptions): AdmissionContext {
+  return {
+    ...printer,
+    atMs: time.now().atMs,
+    seqFloor: fileId => journal.floor('manifest-sequence', fileId),
+    epochFloor: journal.floor('grant-epoch'),
+    usesOf: grantId => journal.usesOf(grantId),
+  }
+}

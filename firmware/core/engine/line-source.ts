@@ -1,0 +1,80 @@
+/** The program as the controller pulls it: one verified block in hand, one being opened, none kept. */
+
+import type { LineSource, ProgramLine } from '#drivers'
+import type { CheckedBlock } from '../admission/sealed-print.ts'
+
+type Pending = Promise<IteratorResult<CheckedBlock, unknown>>
+
+export class CheckedLineSource implements LineSource, AsyncDisposable {
+  readonly #blocks: AsyncIterator<CheckedBlock>
+  readonly #onLine: (line: ProgramLine) => void
+  #block: CheckedBlock | undefined
+  #commands: Iterator<ProgramLine> | undefined
+  #pending: Pending | undefined
+  #releasedBlocks = 0
+
+  /** `onLine` is told of each line as it leaves. */
+  constructor(blocks: AsyncIterator<CheckedBlock>, onLine: (line: ProgramLine) => void) {
+    this.#blocks = blocks
+    this.#onLine = onLine
+  }
+
+  /** Blocks handed over whole. */
+  get releasedBlocks(): number {
+    return this.#releasedBlocks
+  }
+
+  next(): ProgramLine | undefined | Promise<ProgramLine | undefined> {
+    const line = this.#nextInBlock()
+    return line ?? this.#nextBlock()
+  }
+
+  /** Stops opening blocks and zeroes what is still held. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#dropBlock()
+    const pending = this.#pending
+    this.#pending = undefined
+    const held = await pending?.catch(() => undefined)
+    if (held && !held.done) held.value.text.fill(0)
+    await this.#blocks.return?.()
+  }
+
+  #nextInBlock(): ProgramLine | undefined {
+    const result = this.#commands?.next()
+    if (result === undefined) return undefined
+    if (result.done) {
+      this.#releasedBlocks += 1
+      this.#dropBlock()
+      return undefined
+    }
+    this.#onLine(result.value)
+    return result.value
+  }
+
+  /** A block may hold comments alone: the loop goes on until there is a command or the end. */
+  async #nextBlock(): Promise<ProgramLine | undefined> {
+    for (;;) {
+      const result = await (this.#pending ?? this.#open())
+      this.#pending = undefined
+      if (result.done) return undefined
+      this.#block = result.value
+      this.#commands = result.value.commands()
+      this.#pending = this.#open()
+      const line = this.#nextInBlock()
+      if (line) return line
+    }
+  }
+
+  /** Opening the next block while this one is printed; a failure waits until its turn comes. */
+  #open(): Pending {
+    const pending = this.#blocks.next()
+    pending.catch(() => undefined)
+    return pending
+  }
+
+  #dropBlock(): void {
+    this.#block?.text.fill(0)
+    this.#block = undefined
+    this.#commands = undefined
+  }
+}

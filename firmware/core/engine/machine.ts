@@ -1,0 +1,193 @@
+/** The printer's motion controller over the life of the core: opened, watched, opened again, and made safe. */
+
+import type { Controller, ControllerEvent } from '#drivers'
+import type { Clock } from '#lib/clock.ts'
+import type { ControllerView } from '#lib/control-protocol.ts'
+import type { Logger } from '#lib/logger.ts'
+import { CoreError } from '../errors.ts'
+import type { Journal } from '../journal/journal.ts'
+import { withTimeLimit } from './time-limit.ts'
+
+/** Opens and identifies the controller; events go to `onEvent` until it is disposed. */
+export type OpenMachineController = (
+  onEvent: (event: ControllerEvent) => void,
+  signal: AbortSignal,
+) => Promise<Controller>
+
+export interface MachineOptions {
+  readonly name: string
+  readonly open: OpenMachineController
+  /** Heaters off and nothing that moves: safe in any state of the machine. */
+  readonly heatersOff: readonly string[]
+  readonly clock: Clock
+  readonly journal: Journal
+  readonly log: Logger
+}
+
+const RETRY_MS = 5000
+/** Heaters off is answered at once; a park move behind a full planner takes its time. */
+const SAFE_STOP_MS = 120_000
+
+export class Machine implements AsyncDisposable {
+  readonly #options: MachineOptions
+  readonly #listeners = new Set<(event: ControllerEvent) => void>()
+  #controller: Controller | undefined
+  #needsHeatersOff = false
+  #lost = Promise.withResolvers<void>()
+
+  constructor(options: MachineOptions) {
+    this.#options = options
+  }
+
+  /** @throws CoreError PRINTER_OFFLINE. */
+  get controller(): Controller {
+    if (!this.#controller)
+      throw new CoreError('PRINTER_OFFLINE', `${this.#options.name} is not connected`)
+    return this.#controller
+  }
+
+  get isConnected(): boolean {
+    return this.#controller !== undefined
+  }
+
+  view(): ControllerView {
+    const controller = this.#controller
+    const statistics = controller?.statistics
+    return {
+      name: this.#options.name,
+      connected: controller !== undefined,
+      firmware: controller?.identity.firmware ?? null,
+      temperatures: controller?.temperatures ?? {},
+      linesSent: statistics?.linesSent ?? 0,
+      resends: statistics?.resends ?? 0,
+      inFlightLines: statistics?.inFlightLines ?? 0,
+      windowLines: statistics?.windowLines ?? 0,
+    }
+  }
+
+  /** Calls `listener` with what the controller tells, until the returned handle is disposed. */
+  onEvent(listener: (event: ControllerEvent) => void): Disposable {
+    this.#listeners.add(listener)
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) }
+  }
+
+  /** The heaters may be on and nobody is printing: they go off as soon as there is a controller to tell. */
+  requireHeatersOff(): void {
+    this.#needsHeatersOff = true
+  }
+
+  /** Opens the controller and opens it again whenever it is lost, until the signal aborts. */
+  async keepConnected(signal: AbortSignal): Promise<void> {
+    const { clock, log, name } = this.#options
+    let isFirstFailure = true
+    while (!signal.aborted) {
+      try {
+        await this.#connect(signal)
+        isFirstFailure = true
+        await waitFor(this.#lost.promise, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        if (isFirstFailure) log.warn({ err: error, controller: name }, 'controller not connected')
+        isFirstFailure = false
+        await clock.sleep(RETRY_MS, signal)
+      }
+    }
+  }
+
+  /**
+   * Ends a print that did not end by itself: heaters off, then the printer's own `script`. Never rejects: what could
+   * not be done is an event, and the heaters are tried again once the controller is back (where the head is then,
+   * nobody knows, so nothing moves).
+   */
+  async safeStop(script: readonly string[], job: string): Promise<void> {
+    await this.#makeSafe([...this.#options.heatersOff, ...script], job)
+  }
+
+  /** Emergency bytes, then the connection is closed; it is opened anew, which restarts the board. */
+  async emergencyStop(): Promise<void> {
+    const controller = this.#controller
+    if (!controller)
+      throw new CoreError('PRINTER_OFFLINE', `${this.#options.name} is not connected`)
+    await controller.emergencyStop()
+    await this.#drop(controller)
+  }
+
+  /** Runs `commands` one after the other; each is acknowledged before the next. @throws DriverError; `signal.reason`. */
+  async run(commands: readonly string[], signal: AbortSignal): Promise<void> {
+    for (const command of commands) await this.controller.command(command, { signal })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#controller) await this.#drop(this.#controller)
+  }
+
+  async #connect(signal: AbortSignal): Promise<void> {
+    const { journal, name, open } = this.#options
+    this.#lost = Promise.withResolvers()
+    let opened: Controller | undefined
+    const controller = await open(event => this.#relay(event, opened), signal)
+    opened = controller
+    this.#controller = controller
+    const { firmware, machine } = controller.identity
+    journal.record({
+      type: 'printer.connected',
+      message: `${name} answers`,
+      detail: { controller: name, firmware, machine },
+    })
+    if (this.#needsHeatersOff) await this.#makeSafe(this.#options.heatersOff, undefined)
+  }
+
+  async #makeSafe(commands: readonly string[], job: string | undefined): Promise<void> {
+    const { clock, journal } = this.#options
+    const late = () => new CoreError('PRINTER_SCRIPT', `not done after ${SAFE_STOP_MS} ms`)
+    try {
+      const never = new AbortController().signal
+      await withTimeLimit(clock, SAFE_STOP_MS, never, late, signal => this.run(commands, signal))
+      this.#needsHeatersOff = false
+      const message = `heaters off, ${commands.length} commands acknowledged`
+      journal.record({ type: 'printer.safe_stop', job, message })
+    } catch (error) {
+      this.#needsHeatersOff = true
+      const message = error instanceof Error ? error.message : 'unknown fault'
+      journal.record({
+        type: 'printer.safe_stop_failed',
+        job,
+        code: 'PRINTER_SCRIPT',
+        message: `heaters may be on: ${message}`,
+      })
+    }
+  }
+
+  #relay(event: ControllerEvent, from: Controller | undefined): void {
+    for (const listener of this.#listeners) listener(event)
+    if (event.kind !== 'lost' || from === undefined || from !== this.#controller) return
+    const { journal, log, name } = this.#options
+    journal.record({
+      type: 'printer.lost',
+      message: `${name} went away`,
+      detail: { controller: name },
+    })
+    this.#drop(from).catch((error: unknown) => log.warn({ err: error }, 'close after loss failed'))
+  }
+
+  async #drop(controller: Controller): Promise<void> {
+    if (this.#controller === controller) this.#controller = undefined
+    try {
+      await controller[Symbol.asyncDispose]()
+    } finally {
+      this.#lost.resolve()
+    }
+  }
+}
+
+async function waitFor(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    if (signal.aborted) onAbort()
+    await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

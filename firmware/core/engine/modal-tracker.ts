@@ -1,0 +1,107 @@
+/** What a pause must put back: modes, feed, tool and heat, as the program has set them so far. Pure. */
+
+import type { Position } from '#drivers'
+
+/** Feed of the moves back to where the print stopped. */
+const TRAVEL_MM_PER_MIN = 6000
+const DESCENT_MM_PER_MIN = 600
+
+type Word = readonly [letter: string, value: number]
+
+/** Follows the commands given to the controller; they are already checked, so the parsing here may be plain. */
+export class ModalTracker {
+  #isRelative = false
+  #isExtruderRelative = false
+  #feedMmPerMin: number | undefined
+  #fan: number | undefined
+  #tool = 0
+  #bedTempC: number | undefined
+  readonly #hotendTempC = new Map<number, number>()
+
+  /** Takes in one command as it is handed to the controller. */
+  note(text: string): void {
+    const [command, ...words] = text.split(/\s+/)
+    const parameters = new Map(words.map(wordOf))
+    this.#noteMode(command ?? '', parameters)
+    this.#noteHeat(command ?? '', parameters)
+  }
+
+  /** Commands that bring the machine back to `position` with everything as the program left it. */
+  restoreCommands(position: Position): readonly string[] {
+    const { x, y, z, e } = position
+    return [
+      ...this.#heatCommands(),
+      'G90',
+      `G1 X${mm(x)} Y${mm(y)} F${TRAVEL_MM_PER_MIN}`,
+      `G1 Z${mm(z)} F${DESCENT_MM_PER_MIN}`,
+      ...(this.#feedMmPerMin === undefined ? [] : [`G1 F${this.#feedMmPerMin}`]),
+      `G92 E${mm(e)}`,
+      ...(this.#fan === undefined ? [] : [this.#fan === 0 ? 'M107' : `M106 S${this.#fan}`]),
+      this.#isRelative ? 'G91' : 'G90',
+      this.#isExtruderRelative ? 'M83' : 'M82',
+    ]
+  }
+
+  #heatCommands(): readonly string[] {
+    const commands: string[] = []
+    if (this.#bedTempC !== undefined) commands.push(`M140 S${this.#bedTempC}`)
+    for (const [tool, tempC] of this.#hotendTempC) commands.push(`M104 T${tool} S${tempC}`)
+    if (this.#bedTempC) commands.push(`M190 S${this.#bedTempC}`)
+    const activeTempC = this.#hotendTempC.get(this.#tool)
+    if (activeTempC) commands.push(`M109 T${this.#tool} S${activeTempC}`)
+    return commands
+  }
+
+  #noteMode(command: string, parameters: ReadonlyMap<string, number>): void {
+    if (/^T\d+$/.test(command)) this.#tool = Number(command.slice(1))
+    switch (command) {
+      case 'G90':
+      case 'G91':
+        // Marlin: G90 and G91 set the extruder's mode too, until M82 or M83.
+        this.#isRelative = command === 'G91'
+        this.#isExtruderRelative = this.#isRelative
+        break
+      case 'M82':
+      case 'M83':
+        this.#isExtruderRelative = command === 'M83'
+        break
+      case 'G0':
+      case 'G1':
+      case 'G2':
+      case 'G3':
+        this.#feedMmPerMin = parameters.get('F') ?? this.#feedMmPerMin
+        break
+      default:
+    }
+  }
+
+  #noteHeat(command: string, parameters: ReadonlyMap<string, number>): void {
+    const targetC = parameters.get('S') ?? parameters.get('R')
+    switch (command) {
+      case 'M104':
+      case 'M109':
+        if (targetC !== undefined) this.#hotendTempC.set(parameters.get('T') ?? this.#tool, targetC)
+        break
+      case 'M140':
+      case 'M190':
+        this.#bedTempC = targetC ?? this.#bedTempC
+        break
+      case 'M106':
+        this.#fan = parameters.get('S') ?? 255
+        break
+      case 'M107':
+        this.#fan = 0
+        break
+      default:
+    }
+  }
+}
+
+function wordOf(text: string): Word {
+  return [text.slice(0, 1), Number(text.slice(1))]
+}
+
+/** Marlin reads five decimals at most; a micrometre is finer than any axis. */
+function mm(value: number): string {
+  return String(Number(value.toFixed(3)))
+}

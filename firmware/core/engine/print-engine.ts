@@ -1,0 +1,190 @@
+/** The one print this printer may run: who may start it, what is checked again, and the verbs that act on it. */
+
+import type { Clock } from '#lib/clock.ts'
+import type { JobProgress } from '#lib/control-protocol.ts'
+import { MpfError } from '#mpf'
+import type { OpenJob } from '../admission/open-job.ts'
+import type { SealedPrint } from '../admission/sealed-print.ts'
+import { CoreError } from '../errors.ts'
+import type { JobRecord } from '../journal/job-record.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { Machine } from './machine.ts'
+import { PrintRun, type PrintScripts } from './print-run.ts'
+
+export interface PrintEngineOptions {
+  readonly journal: Journal
+  readonly machine: Machine
+  readonly clock: Clock
+  readonly scripts: PrintScripts
+  /** Runs the cheap checks again, with the time, revocations and uses of now. */
+  readonly openJob: OpenJob
+  /** Told of each change a client may want to see. */
+  readonly onChange: () => void
+  /** Told once a job has ended and its file is no longer needed. */
+  readonly onEnded: (job: string) => void
+  /** Takes the promise of a print's end; a rejection is a fault of the core. */
+  readonly keep: (running: Promise<void>) => void
+}
+
+export class PrintEngine {
+  readonly #options: PrintEngineOptions
+  #run: PrintRun | undefined
+  #isStarting = false
+  #running: Promise<void> = Promise.resolve()
+  readonly #closing = new AbortController()
+
+  constructor(options: PrintEngineOptions) {
+    this.#options = options
+  }
+
+  /** The running job with its live progress, if any. */
+  get current(): { readonly job: string; readonly progress: JobProgress } | undefined {
+    const run = this.#run
+    return run && { job: run.job, progress: run.progress() }
+  }
+
+  get isPaused(): boolean {
+    return this.#run?.isPaused === true
+  }
+
+  /** True while a print runs or is being started. */
+  get isBusy(): boolean {
+    return this.#isStarting || this.#run !== undefined
+  }
+
+  /**
+   * Checks again, charges the use and starts streaming; resolves once the print has begun.
+   * A file that no longer passes is refused for good and the check's error is thrown.
+   * @throws CoreError PRINTER_BUSY, PRINTER_OFFLINE, JOB_STATE, JOB_FILE_LOST, JOURNAL_WRITE; MpfError by code.
+   */
+  async start(id: string): Promise<JobRecord> {
+    const { journal, machine } = this.#options
+    if (this.isBusy) throw new CoreError('PRINTER_BUSY', 'a print is running')
+    this.#closing.signal.throwIfAborted()
+    const job = journal.job(id)
+    if (job.state !== 'ready')
+      throw new CoreError('JOB_STATE', `a job that is ${job.state} cannot be started`)
+    const { controller } = machine
+    this.#isStarting = true
+    try {
+      const opened = await this.#openAgain(id)
+      await using stack = new AsyncDisposableStack()
+      stack.use(opened)
+      this.#closing.signal.throwIfAborted()
+      const { id: grantId, usesGranted } = opened.print.facts.grant
+      // From here the use counts, whatever happens next: charged durably before the first byte.
+      const started = this.#charge(id, grantId, usesGranted)
+      this.#launch(id, opened.print, controller, stack.move())
+      return started
+    } finally {
+      this.#isStarting = false
+      this.#options.onChange()
+    }
+  }
+
+  /** @throws CoreError PRINTER_IDLE, JOB_STATE; DriverError. */
+  async pause(): Promise<JobRecord> {
+    return this.#act(run => run.pause())
+  }
+
+  /** @throws CoreError PRINTER_IDLE, JOB_STATE; DriverError. */
+  async resume(): Promise<JobRecord> {
+    return this.#act(run => run.resume())
+  }
+
+  /** Ends the running print (or takes a ready job out of the queue) and resolves once that is recorded. */
+  async cancel(id: string | undefined): Promise<JobRecord> {
+    const { journal, onEnded } = this.#options
+    const run = this.#run
+    if (run && (id === undefined || id === run.job)) {
+      run.end(new CoreError('JOB_CANCELLED', 'cancelled by a person'))
+      await this.#running
+      return journal.job(run.job)
+    }
+    if (id === undefined) throw new CoreError('PRINTER_IDLE', 'no print is running')
+    const entry = {
+      type: 'job.cancelled',
+      job: id,
+      code: 'JOB_CANCELLED',
+      message: 'cancelled by a person before it was printed',
+    } as const
+    const reason = { code: entry.code, message: entry.message }
+    const job = journal.advance(id, 'cancelled', entry, { reason })
+    onEnded(id)
+    return job
+  }
+
+  /** Emergency stop: bytes first, records after. Works without a running print too. @throws CoreError PRINTER_OFFLINE. */
+  async stop(): Promise<JobRecord | undefined> {
+    const { journal, machine } = this.#options
+    const run = this.#run
+    const stopping = machine.emergencyStop()
+    run?.end(new CoreError('JOB_STOPPED', 'emergency stop'))
+    await stopping
+    journal.record({ type: 'printer.stopped', job: run?.job, message: 'emergency stop' })
+    await this.#running
+    return run && journal.job(run.job)
+  }
+
+  /** Ends a running print safely and lets no other start. Resolves when the machine is safe. */
+  async close(): Promise<void> {
+    const reason = new CoreError('JOB_INTERRUPTED', 'the core was ended')
+    this.#closing.abort(reason)
+    this.#run?.end(reason)
+    await this.#running
+  }
+
+  async #openAgain(id: string): ReturnType<OpenJob> {
+    const { journal, openJob, onEnded } = this.#options
+    try {
+      return await openJob(id)
+    } catch (error) {
+      if (error instanceof MpfError) {
+        const reason = { code: error.code, message: error.message }
+        journal.advance(
+          id,
+          'refused',
+          { type: 'admission.refused', job: id, ...reason },
+          { reason },
+        )
+        onEnded(id)
+      }
+      throw error
+    }
+  }
+
+  #charge(id: string, grantId: string, usesGranted: number): JobRecord {
+    return this.#options.journal.chargeAndStart(id, grantId, usesGranted)
+  }
+
+  #launch(
+    id: string,
+    print: SealedPrint,
+    controller: Machine['controller'],
+    lifetime: AsyncDisposableStack,
+  ): void {
+    const run = new PrintRun({ ...this.#options, job: id, print, controller })
+    this.#run = run
+    this.#running = this.#finish(run, lifetime)
+    this.#options.keep(this.#running)
+  }
+
+  async #finish(run: PrintRun, lifetime: AsyncDisposableStack): Promise<void> {
+    await using _ = lifetime
+    try {
+      await run.run()
+    } finally {
+      this.#run = undefined
+      this.#options.onEnded(run.job)
+      this.#options.onChange()
+    }
+  }
+
+  async #act(verb: (run: PrintRun) => Promise<void>): Promise<JobRecord> {
+    const run = this.#run
+    if (!run) throw new CoreError('PRINTER_IDLE', 'no print is running')
+    await verb(run)
+    this.#options.onChange()
+    return this.#options.journal.job(run.job)
+  }
+}

@@ -1,0 +1,220 @@
+/** One print, from the charged use to the drained report: streaming, pausing, and every way it can end. */
+
+import { type Controller, type ControllerEvent, DriverError, type Position } from '#drivers'
+import type { Clock } from '#lib/clock.ts'
+import type { JobProgress } from '#lib/control-protocol.ts'
+import { MpfError } from '#mpf'
+import type { SealedPrint } from '../admission/sealed-print.ts'
+import { CoreError } from '../errors.ts'
+import type { EventType } from '../journal/events.ts'
+import type { EndReason } from '../journal/job-record.ts'
+import type { JobEvent } from '../journal/job-states.ts'
+import type { Journal } from '../journal/journal.ts'
+import { CheckedLineSource } from './line-source.ts'
+import type { Machine } from './machine.ts'
+import { ModalTracker } from './modal-tracker.ts'
+import { progressAt } from './progress.ts'
+
+/** The printer's own commands around a print, from its configuration. */
+export interface PrintScripts {
+  readonly start: readonly string[]
+  readonly pause: readonly string[]
+  readonly resume: readonly string[]
+  readonly cancel: readonly string[]
+  readonly abnormalEnd: readonly string[]
+}
+
+export interface PrintRunOptions {
+  readonly job: string
+  readonly print: SealedPrint
+  readonly machine: Machine
+  readonly controller: Controller
+  readonly scripts: PrintScripts
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly onChange: () => void
+}
+
+/** Flash wear: the acknowledged line is kept no more often. */
+const CHECKPOINT_MS = 2000
+
+type Phase = 'printing' | 'pausing' | 'paused' | 'resuming' | 'ending'
+
+export class PrintRun {
+  readonly job: string
+  readonly #options: PrintRunOptions
+  readonly #abort = new AbortController()
+  readonly #modal = new ModalTracker()
+  #phase: Phase = 'printing'
+  #ackedLine = 0
+  #checkpointAtMs = 0
+  #position: Position | undefined
+  #activeMs = 0
+  #activeSinceMs: number | undefined
+
+  constructor(options: PrintRunOptions) {
+    this.job = options.job
+    this.#options = options
+    this.#activeSinceMs = options.clock.nowMs()
+  }
+
+  get isPaused(): boolean {
+    return this.#phase === 'paused'
+  }
+
+  progress(): JobProgress {
+    const sinceMs = this.#activeSinceMs
+    const runningMs = sinceMs === undefined ? 0 : this.#options.clock.nowMs() - sinceMs
+    return progressAt(this.#options.print.facts, this.#ackedLine, this.#activeMs + runningMs)
+  }
+
+  /** Prints to the end, whatever the end is. Rejects only when the end could not be recorded. */
+  async run(): Promise<void> {
+    const { journal, machine, controller, print, scripts } = this.#options
+    const { signal } = this.#abort
+    using _ = machine.onEvent(event => this.#take(event))
+    await using source = new CheckedLineSource(print.blocks(signal), ({ text }) =>
+      this.#modal.note(text),
+    )
+    try {
+      await machine.run(scripts.start, signal)
+      const report = await controller.stream(source, { signal })
+      this.#phase = 'ending'
+      this.#ackedLine = Math.max(this.#ackedLine, report.lastLine)
+      journal.advance(
+        this.job,
+        'finished',
+        {
+          type: 'job.done',
+          job: this.job,
+          message: `${report.lines} commands executed, the last is line ${report.lastLine}`,
+          detail: { lines: report.lines, lastLine: report.lastLine },
+        },
+        { ackedLine: this.#ackedLine },
+      )
+    } catch (error) {
+      if (isJournalFault(error)) throw error
+      await this.#endAbnormally(signal.aborted ? signal.reason : error)
+    }
+  }
+
+  /** Ends the print with `reason`; `run` resolves once the machine is safe and the end is recorded. */
+  end(reason: CoreError): void {
+    this.#abort.abort(reason)
+  }
+
+  /** Holds the stream, waits until the machine stands, parks it. @throws CoreError JOB_STATE; DriverError. */
+  async pause(): Promise<void> {
+    const { controller, journal, machine, scripts } = this.#options
+    this.#expectPhase('printing', 'paused')
+    this.#phase = 'pausing'
+    controller.hold()
+    try {
+      await machine.run(['M400', 'M114', ...scripts.pause], this.#abort.signal)
+    } catch (error) {
+      this.#phase = this.#abort.signal.aborted ? 'ending' : 'printing'
+      controller.release()
+      throw error
+    }
+    this.#stopTimer()
+    this.#phase = 'paused'
+    journal.advance(
+      this.job,
+      'paused',
+      { type: 'job.paused', job: this.job, message: `after line ${this.#ackedLine}` },
+      { ackedLine: this.#ackedLine },
+    )
+  }
+
+  /** Puts heat, place and modes back, then lets the stream go on. @throws CoreError JOB_STATE; DriverError. */
+  async resume(): Promise<void> {
+    const { controller, journal, machine, scripts, clock } = this.#options
+    this.#expectPhase('paused', 'resumed')
+    this.#phase = 'resuming'
+    const restore = this.#position ? this.#modal.restoreCommands(this.#position) : []
+    try {
+      await machine.run([...scripts.resume, ...restore], this.#abort.signal)
+    } catch (error) {
+      this.#phase = 'paused'
+      throw error
+    }
+    journal.advance(this.job, 'resumed', {
+      type: 'job.resumed',
+      job: this.job,
+      message: `after line ${this.#ackedLine}`,
+    })
+    this.#activeSinceMs = clock.nowMs()
+    this.#phase = 'printing'
+    controller.release()
+  }
+
+  #expectPhase(phase: Phase, wanted: string): void {
+    if (this.#phase !== phase)
+      throw new CoreError('JOB_STATE', `a print that is ${this.#phase} cannot be ${wanted}`)
+  }
+
+  #take(event: ControllerEvent): void {
+    if (event.kind === 'position' && this.#phase === 'pausing') this.#position ??= event.position
+    if (event.kind === 'lost') this.#abort.abort(event.error)
+    if (event.kind === 'acked') this.#acknowledge(event.line)
+    this.#options.onChange()
+  }
+
+  #acknowledge(line: number): void {
+    const { clock, journal } = this.#options
+    this.#ackedLine = Math.max(this.#ackedLine, line)
+    const nowMs = clock.nowMs()
+    if (nowMs - this.#checkpointAtMs < CHECKPOINT_MS) return
+    this.#checkpointAtMs = nowMs
+    try {
+      journal.checkpoint(this.job, this.#ackedLine)
+    } catch (error) {
+      this.#abort.abort(error) // a print nobody can record any more does not go on
+    }
+  }
+
+  #stopTimer(): void {
+    const { clock } = this.#options
+    if (this.#activeSinceMs !== undefined) this.#activeMs += clock.nowMs() - this.#activeSinceMs
+    this.#activeSinceMs = undefined
+  }
+
+  async #endAbnormally(error: unknown): Promise<void> {
+    const { journal, machine, scripts } = this.#options
+    this.#phase = 'ending'
+    const { code, message, line } = endReasonOf(error)
+    const isCancelled = code === 'JOB_CANCELLED'
+    // After an emergency stop nothing more is sent: the board has halted, and its restart is cold.
+    if (code !== 'JOB_STOPPED')
+      await machine.safeStop(isCancelled ? scripts.cancel : scripts.abnormalEnd, this.job)
+    const acked = `at least line ${this.#ackedLine} acknowledged`
+    const event: Extract<JobEvent, 'cancelled' | 'failed'> = isCancelled ? 'cancelled' : 'failed'
+    const type: EventType = isCancelled ? 'job.cancelled' : 'job.failed'
+    const entry = {
+      type,
+      job: this.job,
+      code,
+      message: `${message}; ${acked}`,
+      detail: { ackedLine: this.#ackedLine, ...(line === undefined ? {} : { line }) },
+    }
+    const reason = { code, message: entry.message }
+    journal.advance(this.job, event, entry, { reason, ackedLine: this.#ackedLine })
+  }
+}
+
+/** What ended a print, as it is recorded. The file passed preflight: a different reading now means other bytes. */
+export function endReasonOf(error: unknown): EndReason {
+  if (error instanceof MpfError) {
+    const isFileFault = error.errorClass !== 'STATE' && error.errorClass !== 'ENTITLEMENT'
+    const code = isFileFault ? 'MPF_CHANGED_MEDIA' : error.code
+    return { code, message: `${error.code}: ${error.message}`, line: error.line }
+  }
+  if (error instanceof DriverError)
+    return { code: error.code, message: error.message, line: error.line }
+  if (error instanceof CoreError) return { code: error.code, message: error.message }
+  throw error
+}
+
+function isJournalFault(error: unknown): boolean {
+  return error instanceof CoreError && error.code.startsWith('JOURNAL_')
+}
