@@ -119,9 +119,9 @@ export async function decryptCompact(
       throw new Error('not canonical')
     const header = readHeader(headerBytes, ['alg', 'apu', 'apv', 'enc', 'epk'], 'MPF_UNWRAP')
     const isBound =
-      header['apu'] === encodeBase64url(Buffer.from(party.apu)) &&
-      header['apv'] === encodeBase64url(Buffer.from(party.apv))
-    if (!isBound || !isEphemeralKey(header['epk'])) throw new Error('not the expected header')
+      header.apu === encodeBase64url(Buffer.from(party.apu)) &&
+      header.apv === encodeBase64url(Buffer.from(party.apv))
+    if (!isBound || !isEphemeralKey(header.epk)) throw new Error('not the expected header')
     const { plaintext } = await compactDecrypt(jwe, privateKey, {
       keyManagementAlgorithms: [KEY_AGREEMENT],
       contentEncryptionAlgorithms: [KEY_ENCRYPTION],

@@ -37,7 +37,8 @@ export function parseStrictJson(bytes: Uint8Array): Json {
 }
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y
-const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y
+/** Raw control characters are left to JSON.parse, which refuses them. */
+const STRING = /"(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y
 const SPACE = /[ \t\n\r]*/y
 const LITERALS = [
   ['true', true],
@@ -108,10 +109,18 @@ class Parser {
   #string(): string {
     const token = this.#match(STRING)
     if (token === undefined) throw this.#error('expected a string')
-    const value: unknown = JSON.parse(token)
-    if (typeof value !== 'string' || value.length > MAX_JSON_STRING || !value.isWellFormed())
+    const value = this.#unescape(token)
+    if (value.length > MAX_JSON_STRING || !value.isWellFormed())
       throw this.#error('string too long or not well-formed')
     return value
+  }
+
+  #unescape(token: string): string {
+    try {
+      return String(JSON.parse(token))
+    } catch {
+      throw this.#error('control character in a string')
+    }
   }
 
   #integer(): number {
