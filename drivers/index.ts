@@ -13,3 +13,17 @@ export type {
   Temperatures,
 } from './controller.ts'
 export { DriverError, type DriverErrorCode } from './errors.ts'
+export {
+  type ControllerConfig,
+  type ControllerPorts,
+  DIALECTS,
+  type Dialect,
+  openController,
+} from './open.ts'
+export {
+  type SimulatedMarlin,
+  type SimulatedMarlinOptions,
+  type SimulationSummary,
+  startSimulatedMarlin,
+} from './sim/board.ts'
+export { type FaultEvent, type FaultPlan, parseFaults } from './sim/faults.ts'

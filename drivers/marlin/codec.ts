@@ -1,0 +1,93 @@
+/** The words sent to Marlin 2: frames numbered, checksummed lines and refuses what the wire cannot carry safely. Pure. */
+import { DriverError } from '../errors.ts'
+
+/** Longest line Marlin keeps, `N…*cs` included: MAX_CMD_SIZE 96 less its terminator (Marlin Configuration_adv.h). */
+export const MAX_FRAME_CHARS = 95
+
+const SPACE = 0x20
+const TILDE = 0x7e
+const ASTERISK = 0x2a
+const SEMICOLON = 0x3b
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+
+// Marlin resets its line counter wherever a numbered line contains `M110`, a comment for the display included;
+// M118 forges host actions; M112 kills (emergency parser). All three belong to the driver, never to a program.
+const RESERVED_ANYWHERE = /M11[028]/
+// The parser skips spaces and leading zeros after the letter: `M 0118` is M118.
+const RESERVED_SPELLINGS = /^M *0*11[028](?!\d)/
+
+/**
+ * Says why a program line cannot go on the wire, or `undefined` when it can. `text` is one command without terminator.
+ */
+export function refusalOf(text: string): string | undefined {
+  const first = text.charCodeAt(0)
+  if (!(first >= 0x41 && first <= 0x5a)) return 'does not start with an upper-case letter'
+  if (first === 0x4e) return 'carries its own line number'
+  for (let i = 0; i < text.length; i++) {
+    const refusal = characterRefusal(text.charCodeAt(i))
+    if (refusal !== undefined) return `${refusal} at column ${i + 1}`
+  }
+  if (text.includes('M') && (RESERVED_ANYWHERE.test(text) || RESERVED_SPELLINGS.test(text)))
+    return 'contains M110, M112 or M118'
+  return undefined
+}
+
+function characterRefusal(code: number): string | undefined {
+  if (code < SPACE || code > TILDE) return `byte 0x${code.toString(16)}`
+  if (code === ASTERISK) return 'an asterisk'
+  if (code === SEMICOLON) return 'a semicolon'
+  // Marlin treats both as string syntax while it reads the line (gcode/queue.cpp process_stream_char).
+  if (code === QUOTE || code === BACKSLASH) return 'string syntax'
+  return undefined
+}
+
+/**
+ * Frames a command the driver itself issues: `N<n> <text>*<checksum>\n`.
+ * @throws DriverError `DRIVER_LINE_REFUSED` when the frame is longer than {@link MAX_FRAME_CHARS}.
+ */
+export function frameCommand(n: number, text: string): string {
+  const body = `N${n} ${text}`
+  let checksum = 0
+  for (let i = 0; i < body.length; i++) checksum ^= body.charCodeAt(i)
+  const frame = `${body}*${checksum}\n`
+  if (frame.length > MAX_FRAME_CHARS + 1)
+    throw new DriverError(
+      'DRIVER_LINE_REFUSED',
+      `framed line is ${frame.length - 1} characters, at most ${MAX_FRAME_CHARS}`,
+    )
+  return frame
+}
+
+/**
+ * Frames one line of a program.
+ * @throws DriverError `DRIVER_LINE_REFUSED`: length, control characters, bytes over 0x7e, `;`, `*`, string syntax,
+ * a line number of its own, a lower-case start, or M110/M112/M118 anywhere in it.
+ */
+export function frameProgramLine(n: number, text: string): string {
+  const refusal = refusalOf(text)
+  if (refusal !== undefined) throw new DriverError('DRIVER_LINE_REFUSED', `line ${refusal}`)
+  return frameCommand(n, text)
+}
+
+/**
+ * The text of a mark: an M118 whose echo names the numbered line it came from, so that a firmware without ADVANCED_OK
+ * tells exactly how far it has executed. Short, because the receive ring is.
+ */
+export function markText(n: number): string {
+  return `M118 ~${n % MARK_MODULUS}`
+}
+
+/** Marks repeat after this many lines: far more than can be in flight or in history. */
+export const MARK_MODULUS = 10_000
+
+/** Sets the firmware's line counter to 0 (`N0 M110 N0*125`). */
+export const RESET_NUMBERING = frameCommand(0, 'M110 N0')
+
+/** The strongest stop: bare, on a line of its own, so that the emergency parser sees it whatever came before. */
+export const EMERGENCY_BYTES = '\nM112\n'
+
+/** Commands the emergency parser takes from the receive interrupt, ahead of the queue (Marlin src/feature/e_parser.h). */
+export function isEmergencyCommand(text: string): boolean {
+  return /^M(?:108|112|410|876)(?!\d)/.test(text)
+}

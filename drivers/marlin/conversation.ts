@@ -1,0 +1,426 @@
+/** The shell around the window: one link, one event loop's worth of lines at a time, in one write. */
+import type { Clock } from '#lib/clock.ts'
+import type { ControllerEvent, LinkStatistics, Temperatures } from '../controller.ts'
+import { DriverError } from '../errors.ts'
+import type { SerialLink } from '../serial-link.ts'
+import { frameCommand, frameProgramLine, isEmergencyCommand, markText } from './codec.ts'
+import type { Feed } from './feed.ts'
+import { parseReply, type Reply } from './replies.ts'
+import type { MarlinTuning } from './tuning.ts'
+import {
+  type Acknowledgement,
+  append,
+  createWindow,
+  entryOf,
+  hasRoom,
+  hear,
+  inFlightLines,
+  isRewound,
+  limitLines,
+  peek,
+  type SendWindow,
+  settle,
+  takeRewound,
+  type Verdict,
+} from './window.ts'
+
+/** A command outside the program, from its call to its acknowledgement. */
+export interface Ticket {
+  readonly text: string
+  readonly replies: string[]
+  readonly isUrgent: boolean
+  isCancelled: boolean
+  resolve(replies: readonly string[]): void
+  reject(reason: unknown): void
+}
+
+/** Who waits for a line: a program line by number, a command by its ticket, or nobody (marks). */
+type Owner =
+  | { readonly kind: 'program'; readonly line: number; readonly feed: Feed }
+  | { readonly kind: 'command'; readonly ticket: Ticket }
+  | { readonly kind: 'driver' }
+
+const DRIVER: Owner = { kind: 'driver' }
+
+export interface ConversationOptions {
+  readonly clock: Clock
+  readonly tuning: MarlinTuning
+  readonly link: SerialLink
+  readonly onEvent: (event: ControllerEvent) => void
+}
+
+/** From `M110 N0` to the loss or close of the link. */
+export class Conversation {
+  readonly #clock: Clock
+  readonly #tuning: MarlinTuning
+  readonly #link: SerialLink
+  readonly #onEvent: (event: ControllerEvent) => void
+  readonly #window: SendWindow<Owner>
+  readonly #tickets: Ticket[] = []
+  #feed: Feed | undefined
+  #failure: DriverError | undefined
+  #isWritable = true
+  #isPumpDue = false
+  #bytesSent = 0
+  #linesSent = 0
+  #lastMark = 0
+  #ackedLine = 0
+  #lastWriteMs: number
+  /** Since when nothing has moved the acknowledgements, and nothing says that the controller works on it. */
+  #stalledSinceMs: number
+  #probes = 0
+  hasEmergencyParser = false
+  temperatures: Temperatures = {}
+
+  constructor(options: ConversationOptions) {
+    this.#clock = options.clock
+    this.#tuning = options.tuning
+    this.#link = options.link
+    this.#onEvent = options.onEvent
+    this.#window = createWindow(options.tuning)
+    this.#lastWriteMs = this.#clock.nowMs()
+    this.#stalledSinceMs = this.#lastWriteMs
+  }
+
+  get failure(): DriverError | undefined {
+    return this.#failure
+  }
+
+  get inFlight(): number {
+    return inFlightLines(this.#window)
+  }
+
+  get stalledSinceMs(): number {
+    return this.#stalledSinceMs
+  }
+
+  statistics(bytesReceived: number): LinkStatistics {
+    return {
+      linesSent: this.#linesSent,
+      linesAcked: this.#window.acked,
+      bytesSent: this.#bytesSent,
+      bytesReceived,
+      resends: this.#window.resends,
+      inFlightLines: this.inFlight,
+      windowLines: limitLines(this.#window),
+    }
+  }
+
+  /** Feeds a program from now on; one at a time. */
+  feed(feed: Feed | undefined): void {
+    this.#feed = feed
+    this.#pump()
+  }
+
+  /** Issues a command; resolves with its reply lines. */
+  command(text: string, signal?: AbortSignal): Promise<readonly string[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) return reject(this.#failure)
+      if (signal?.aborted) return reject(signal.reason)
+      const isUrgent = this.hasEmergencyParser && isEmergencyCommand(text)
+      const ticket: Ticket = { text, replies: [], isUrgent, isCancelled: false, resolve, reject }
+      signal?.addEventListener(
+        'abort',
+        () => {
+          ticket.isCancelled = true
+          reject(signal.reason)
+        },
+        { once: true },
+      )
+      if (isUrgent) this.#tickets.unshift(ticket)
+      else this.#tickets.push(ticket)
+      this.#pump()
+    })
+  }
+
+  /** Takes one line of the controller. */
+  onLine(line: string): void {
+    if (this.#failure) return
+    const reply = parseReply(line)
+    const before = this.#window.acked
+    // An answer belongs to the command that is being executed: the oldest one not acknowledged.
+    this.#collect(line, reply)
+    const verdict = hear(this.#window, reply)
+    if (verdict.kind !== 'nothing') this.#obey(verdict, before)
+    this.#publish(reply)
+  }
+
+  /** The kernel takes bytes again. */
+  onDrain(): void {
+    this.#isWritable = true
+    this.#pump()
+  }
+
+  /** Writes what may be written, before the next event of the loop. */
+  pumpSoon(): void {
+    if (this.#isPumpDue) return
+    this.#isPumpDue = true
+    queueMicrotask(() => {
+      this.#isPumpDue = false
+      this.#pump()
+    })
+  }
+
+  /** The time for stale lines to arrive is over. */
+  settled(): void {
+    settle(this.#window)
+    this.#pump()
+  }
+
+  /** Asks with a line of its own how far the controller is: the next old line after a rewind, a mark otherwise. */
+  probe(): void {
+    this.#probes++
+    if (this.#failure || this.#window.settlingFrom !== undefined) return
+    // The line feed ends a line whose own was lost on the way; alone it is not acknowledged.
+    const rewound = takeRewound(this.#window)
+    if (rewound) this.#write(`\n${rewound.frame}`)
+    else this.#write(`\n${this.#appendMark()}`)
+  }
+
+  /** Milliseconds without progress after which the next probe is due. */
+  get probeDelayMs(): number {
+    return Math.min(this.#tuning.probeAfterMs * 2 ** this.#probes, this.#tuning.maxProbeAfterMs)
+  }
+
+  /** Ends everything that waits, once. The link stays for an emergency stop. */
+  fail(error: DriverError): void {
+    if (this.#failure) return
+    this.#failure = error
+    this.#feed?.stop(error)
+    for (const ticket of this.#tickets.splice(0)) ticket.reject(error)
+    for (let n = this.#window.acked + 1; n < this.#window.next; n++) {
+      const owner = entryOf(this.#window, n)?.owner
+      if (owner?.kind === 'command') owner.ticket.reject(error)
+    }
+    this.#onEvent({ kind: 'lost', error })
+  }
+
+  /** The frame a numbered emergency stop has: the next number in order. */
+  emergencyFrame(): string {
+    return frameCommand(this.#window.next, 'M112')
+  }
+
+  #obey(verdict: Verdict, before: number): void {
+    switch (verdict.kind) {
+      case 'acked':
+        this.#acknowledged(before)
+        this.pumpSoon()
+        return
+      case 'resend':
+        this.#onEvent({ kind: 'resend', from: verdict.from, reason: 'line damaged or lost' })
+        this.#settleLater()
+        return
+      case 'probe':
+        this.#settleLater()
+        return
+      case 'noise':
+        this.#feed?.stop(
+          new DriverError(
+            'DRIVER_NOISE',
+            `${verdict.resends} resends in ${this.#window.next} lines`,
+          ),
+        )
+        this.#settleLater()
+        return
+      case 'impossible':
+        this.fail(new DriverError('DRIVER_PROTOCOL', verdict.reason))
+        return
+      default:
+    }
+  }
+
+  #settleLater(): void {
+    this.#clock.sleep(this.#tuning.settleMs).then(
+      () => {
+        if (this.#failure) return
+        if (this.#window.settlingFrom === undefined) this.probe()
+        else this.settled()
+      },
+      () => undefined,
+    )
+  }
+
+  #acknowledged(before: number): void {
+    this.#progress()
+    for (let n = before + 1; n <= this.#window.acked; n++) {
+      const owner = entryOf(this.#window, n)?.owner
+      if (owner?.kind === 'program') {
+        this.#ackedLine = owner.line
+        owner.feed.executed(owner.line)
+      } else if (owner?.kind === 'command') owner.ticket.resolve(owner.ticket.replies)
+    }
+  }
+
+  #progress(): void {
+    this.#stalledSinceMs = this.#clock.nowMs()
+    this.#probes = 0
+  }
+
+  #collect(line: string, reply: Reply): void {
+    const owner = entryOf(this.#window, this.#window.acked + 1)?.owner
+    if (owner?.kind !== 'command') return
+    if (reply.kind === 'ok' || reply.kind === 'busy' || reply.kind === 'action') return
+    if (reply.kind === 'linkError' || reply.kind === 'resend') return
+    owner.ticket.replies.push(line)
+  }
+
+  #publish(reply: Reply): void {
+    switch (reply.kind) {
+      case 'temperatures':
+        // Heating waits report like this and nothing else on builds without busy lines.
+        if (reply.isWaiting) this.#progress()
+        this.#publishTemperatures(reply.temperatures)
+        return
+      case 'okTemperatures':
+        this.#publishTemperatures(reply.temperatures)
+        return
+      case 'busy':
+        this.#progress()
+        this.#onEvent(reply)
+        return
+      case 'position':
+      case 'action':
+        this.#onEvent(reply)
+        return
+      case 'start':
+        this.fail(
+          new DriverError('DRIVER_RESET', `controller restarted after line ${this.#window.acked}`),
+        )
+        return
+      case 'fatal':
+        this.fail(new DriverError('DRIVER_HALTED', reply.text))
+        return
+      case 'echo':
+      case 'message':
+        this.#onEvent({ kind: 'message', text: reply.text })
+        return
+      default:
+    }
+  }
+
+  #publishTemperatures(temperatures: Temperatures): void {
+    this.temperatures = { ...this.temperatures, ...temperatures }
+    this.#onEvent({ kind: 'temperatures', temperatures: this.temperatures })
+  }
+
+  #pump(): void {
+    this.#announceAcked()
+    if (this.#failure || !this.#isWritable || this.#window.settlingFrom !== undefined) return
+    let frames = ''
+    for (;;) {
+      const frame = this.#nextFrame()
+      if (frame === '') break
+      frames += frame
+    }
+    if (frames !== '') this.#write(frames)
+  }
+
+  // One event a batch: whoever listens wants the last line executed, not each.
+  #announceAcked(): void {
+    if (this.#ackedLine === 0) return
+    const line = this.#ackedLine
+    this.#ackedLine = 0
+    this.#onEvent({ kind: 'acked', line })
+  }
+
+  #nextFrame(): string {
+    if (isRewound(this.#window)) return this.#nextRewound()
+    const ticket = this.#tickets[0]
+    if (ticket) return this.#nextCommand(ticket)
+    return this.#nextProgramLine()
+  }
+
+  #nextRewound(): string {
+    const entry = peek(this.#window)
+    if (!entry) return ''
+    const { owner } = entry
+    if (owner.kind === 'program' && owner.feed.isStopped) {
+      // Its number is owed, its text is not: nothing of a stopped program is written any more.
+      entry.text = markText(entry.n)
+      entry.frame = frameCommand(entry.n, entry.text)
+      entry.by = 'mark'
+      entry.owner = DRIVER
+    }
+    if (!hasRoom(this.#window, entry.frame.length)) return ''
+    takeRewound(this.#window)
+    // First of a rewind: ends whatever half line the controller's own flush left behind.
+    return this.#window.cursor - 1 === this.#window.received + 1 ? `\n${entry.frame}` : entry.frame
+  }
+
+  #nextCommand(ticket: Ticket): string {
+    if (ticket.isCancelled) {
+      this.#tickets.shift()
+      return this.#nextFrame()
+    }
+    const frame = this.#frameOf(ticket)
+    if (frame === undefined) {
+      this.#tickets.shift()
+      return this.#nextFrame()
+    }
+    // What the emergency parser takes from the receive interrupt needs no room in the queue it is meant to unblock.
+    if (!ticket.isUrgent && !hasRoom(this.#window, frame.length)) return ''
+    this.#tickets.shift()
+    const by = /^M105(?!\d)/.test(ticket.text) ? 'temperatures' : 'ok'
+    return this.#append(ticket.text, frame, by, { kind: 'command', ticket })
+  }
+
+  #frameOf(ticket: Ticket): string | undefined {
+    try {
+      return frameProgramLine(this.#window.next, ticket.text)
+    } catch (error) {
+      ticket.reject(error)
+      return undefined
+    }
+  }
+
+  #nextProgramLine(): string {
+    const feed = this.#feed
+    const line = feed?.peek()
+    if (!feed || !line) return ''
+    if (
+      !this.#window.isNumbered &&
+      this.#window.next - this.#lastMark >= this.#tuning.markEveryLines
+    ) {
+      if (!hasRoom(this.#window, markText(this.#window.next).length + 12)) return ''
+      return this.#appendMark()
+    }
+    const frame = this.#frameOfLine(feed, line)
+    if (frame === '' || !hasRoom(this.#window, frame.length)) return ''
+    feed.take()
+    return this.#append(line.text, frame, 'ok', { kind: 'program', line: line.line, feed })
+  }
+
+  #frameOfLine(
+    feed: Feed,
+    { line, text }: { readonly line: number; readonly text: string },
+  ): string {
+    try {
+      return frameProgramLine(this.#window.next, text)
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      feed.stop(
+        new DriverError('DRIVER_LINE_REFUSED', `line ${line}: ${message}`, { line, cause: error }),
+      )
+      return ''
+    }
+  }
+
+  #appendMark(): string {
+    const text = markText(this.#window.next)
+    this.#lastMark = this.#window.next
+    return this.#append(text, frameCommand(this.#window.next, text), 'mark', DRIVER)
+  }
+
+  #append(text: string, frame: string, by: Acknowledgement, owner: Owner): string {
+    if (this.inFlight === 0) this.#progress()
+    append(this.#window, { text, frame, by }, owner)
+    this.#linesSent++
+    return frame
+  }
+
+  #write(frames: string): void {
+    this.#lastWriteMs = this.#clock.nowMs()
+    this.#bytesSent += frames.length
+    this.#isWritable = this.#link.write(frames)
+  }
+}

@@ -1,0 +1,159 @@
+/** The words Marlin 2 answers with: one reply line in, one value out. Pure. */
+import type { Position, Temperature, Temperatures } from '../controller.ts'
+
+export type Reply =
+  /** One command executed. `line` only under ADVANCED_OK; `plannerFree` and `queueFree` are slots. */
+  | {
+      readonly kind: 'ok'
+      readonly line: number | undefined
+      readonly plannerFree: number | undefined
+      readonly queueFree: number | undefined
+    }
+  /** The acknowledgement of an M105: never numbered, even under ADVANCED_OK. */
+  | { readonly kind: 'okTemperatures'; readonly temperatures: Temperatures }
+  | { readonly kind: 'resend'; readonly from: number }
+  /** A line was damaged or missing: announces the `resend` that follows. */
+  | { readonly kind: 'linkError'; readonly lastLine: number | undefined; readonly text: string }
+  /** Any other error: the machine has stopped or is about to. */
+  | { readonly kind: 'fatal'; readonly text: string }
+  | { readonly kind: 'busy'; readonly reason: string }
+  | {
+      readonly kind: 'temperatures'
+      readonly temperatures: Temperatures
+      readonly isWaiting: boolean
+    }
+  | { readonly kind: 'position'; readonly position: Position }
+  | { readonly kind: 'start' }
+  | { readonly kind: 'action'; readonly action: string }
+  | { readonly kind: 'unknownCommand'; readonly text: string }
+  /** The echo of a mark (see `markText`): `tag` is its line number modulo MARK_MODULUS. */
+  | { readonly kind: 'mark'; readonly tag: number }
+  | { readonly kind: 'firmware'; readonly fields: Readonly<Record<string, string>> }
+  | { readonly kind: 'capability'; readonly name: string; readonly isPresent: boolean }
+  | { readonly kind: 'echo'; readonly text: string }
+  | { readonly kind: 'message'; readonly text: string }
+
+const PLAIN_OK: Reply = {
+  kind: 'ok',
+  line: undefined,
+  plannerFree: undefined,
+  queueFree: undefined,
+}
+const START: Reply = { kind: 'start' }
+
+const ADVANCED_OK = /^ok(?: N(\d{1,10}))?(?: P(\d{1,3}) B(\d{1,3}))?$/
+const RESEND = /^(?:Resend:|rs) ?N?(\d{1,10})$/
+const LAST_LINE = /Last Line: (\d{1,10})$/
+const LINK_ERRORS =
+  /^Error:(?:checksum mismatch|Line Number is not Last Line Number|No Checksum with line number|No Line Number with checksum)/
+const UNKNOWN_COMMAND = /^echo:Unknown command: "(.*)"$/
+const BUSY = /^echo:busy: (.+)$/
+const CAPABILITY = /^Cap:([A-Z0-9_]+):([01])$/
+const POSITION = /^X:(-?\d+\.\d+) Y:(-?\d+\.\d+) Z:(-?\d+\.\d+) E:(-?\d+\.\d+)/
+const HEATER = /(?:^|\s)(T\d?|B|C):(-?\d+(?:\.\d+)?) ?\/(-?\d+(?:\.\d+)?)/g
+const FIELD_START = /(?:^| )([A-Z][A-Z_]+):/g
+// These need no `Error:` before them to mean that the machine has stopped (Marlin language_en.h, temperature.cpp).
+const FATAL =
+  /Printer halted|kill\(\) called|Thermal Runaway|Heating failed|M(?:AX|IN)TEMP triggered/i
+
+/** Parses one reply line (no terminator; a trailing carriage return is ignored). Never throws: what fits nothing is a `message`. */
+export function parseReply(line: string): Reply {
+  if (line === 'ok') return PLAIN_OK
+  const text = line.endsWith('\r') ? line.slice(0, -1) : line
+  if (text.startsWith('ok')) return parseOk(text)
+  if (text.startsWith('echo:')) return parseEcho(text)
+  return parseAlarm(text) ?? parseReport(text) ?? { kind: 'message', text }
+}
+
+function parseOk(text: string): Reply {
+  if (text === 'ok') return PLAIN_OK
+  const fields = ADVANCED_OK.exec(text)
+  if (fields)
+    return {
+      kind: 'ok',
+      line: numberOf(fields[1]),
+      plannerFree: numberOf(fields[2]),
+      queueFree: numberOf(fields[3]),
+    }
+  const temperatures = text.startsWith('ok ') ? parseTemperatures(text) : undefined
+  if (temperatures) return { kind: 'okTemperatures', temperatures }
+  // Looks like an acknowledgement but is none we know: taken for damaged, because an ok too few is safe and one too many is not.
+  return { kind: 'message', text }
+}
+
+function parseEcho(text: string): Reply {
+  const unknown = UNKNOWN_COMMAND.exec(text)?.[1]
+  if (unknown !== undefined) return { kind: 'unknownCommand', text: unknown }
+  const reason = BUSY.exec(text)?.[1]
+  if (reason !== undefined) return { kind: 'busy', reason }
+  if (FATAL.test(text)) return { kind: 'fatal', text }
+  return { kind: 'echo', text: text.slice('echo:'.length) }
+}
+
+function parseAlarm(text: string): Reply | undefined {
+  const from = RESEND.exec(text)?.[1]
+  if (from !== undefined) return { kind: 'resend', from: Number(from) }
+  if (text.startsWith('Error:')) {
+    const lastLine = LAST_LINE.exec(text)?.[1]
+    if (lastLine !== undefined || LINK_ERRORS.test(text))
+      return { kind: 'linkError', lastLine: numberOf(lastLine), text }
+    return { kind: 'fatal', text }
+  }
+  if (text.startsWith('!!') || FATAL.test(text)) return { kind: 'fatal', text }
+  return text === 'start' ? START : undefined
+}
+
+function parseReport(text: string): Reply | undefined {
+  if (text.startsWith('//')) {
+    const action = /^\/\/ ?action:(.*)$/.exec(text)?.[1]
+    return action === undefined ? undefined : { kind: 'action', action }
+  }
+  const position = POSITION.exec(text)
+  if (position) {
+    const [, x, y, z, e] = position
+    return {
+      kind: 'position',
+      position: { x: Number(x), y: Number(y), z: Number(z), e: Number(e) },
+    }
+  }
+  const tag = /^~(\d{1,5})$/.exec(text)?.[1]
+  if (tag !== undefined) return { kind: 'mark', tag: Number(tag) }
+  const capability = CAPABILITY.exec(text)
+  if (capability)
+    return { kind: 'capability', name: capability[1] ?? '', isPresent: capability[2] === '1' }
+  if (text.startsWith('FIRMWARE_NAME:')) return { kind: 'firmware', fields: parseFields(text) }
+  const temperatures = parseTemperatures(text)
+  return temperatures && { kind: 'temperatures', temperatures, isWaiting: / W:/.test(text) }
+}
+
+/** `T:21.0 /0.0 B:20.5 /60.0` to heaters by name, or `undefined` when the line reports none. Degrees Celsius. */
+function parseTemperatures(text: string): Temperatures | undefined {
+  const heaters: Record<string, Temperature> = {}
+  let isEmpty = true
+  for (const [, letter = '', currentC, targetC] of text.matchAll(HEATER)) {
+    heaters[heaterName(letter)] = { currentC: Number(currentC), targetC: Number(targetC) }
+    isEmpty = false
+  }
+  return isEmpty ? undefined : heaters
+}
+
+function heaterName(letter: string): string {
+  if (letter === 'B') return 'bed'
+  if (letter === 'C') return 'chamber'
+  return letter === 'T' || letter === 'T0' ? 'hotend' : `hotend${letter.slice(1)}`
+}
+
+/** Splits an M115 line at each ` KEY:`, because values contain spaces. */
+function parseFields(text: string): Readonly<Record<string, string>> {
+  const fields: Record<string, string> = {}
+  const starts = [...text.matchAll(FIELD_START)]
+  starts.forEach((start, i) => {
+    const end = starts[i + 1]?.index ?? text.length
+    fields[start[1] ?? ''] = text.slice(start.index + start[0].length, end).trim()
+  })
+  return fields
+}
+
+function numberOf(digits: string | undefined): number | undefined {
+  return digits === undefined ? undefined : Number(digits)
+}

@@ -1,0 +1,62 @@
+/** Every number the Marlin driver waits, counts or bounds by, with its unit and its source. */
+
+/** Times in milliseconds, sizes in lines or bytes. */
+export interface MarlinTuning {
+  readonly greetingMs: number
+  readonly handshakeRetryMs: number
+  readonly handshakeAttempts: number
+  readonly identifyAttempts: number
+  readonly bufferLines: number
+  readonly maxBufferLines: number
+  readonly ringBytes: number
+  readonly markEveryLines: number
+  readonly noiseBurst: number
+  readonly noiseResendsPerLine: number
+  readonly settleMs: number
+  readonly probeAfterMs: number
+  readonly maxProbeAfterMs: number
+  readonly silenceMs: number
+  readonly ackTimeoutMs: number
+  readonly watchMs: number
+  readonly autoreportS: number
+  readonly pollMs: number
+  readonly stopVerifyMs: number
+}
+
+export const defaultTuning: MarlinTuning = Object.freeze({
+  /** How long a board that was reset by the open may stay quiet before its first byte; the first greeting is sent after it or at `start`. */
+  greetingMs: 300,
+  /** One try of `M110 N0`: longer than an AVR boot loader keeps the line (optiboot 1 s, stk500v2 2 s in two tries). */
+  handshakeRetryMs: 1_500,
+  /** Ten seconds and more for a board that prints its greeting slowly (OctoPrint waits 10 s for `start`). */
+  handshakeAttempts: 8,
+  identifyAttempts: 4,
+  /** BUFSIZE of Marlin Configuration_adv.h; learnt from `ok P B` where the firmware tells. */
+  bufferLines: 4,
+  /** What a report of free slots may raise the window to, however large the number it names. */
+  maxBufferLines: 64,
+  /** RX_BUFFER_SIZE 128 of an AVR build less the slot its ring cannot use. */
+  ringBytes: 127,
+  /** Without ADVANCED_OK: how often the count of acknowledgements is proved. 1/64 costs 1.6 % of the lines. */
+  markEveryLines: 64,
+  /** Resend episodes on top of the rate below before the link is given up. */
+  noiseBurst: 12,
+  /** 5 %: beyond it one line in some 6 400 is damaged twice in one bit column, which an XOR checksum cannot see (0.05^2 / 2 / 8). */
+  noiseResendsPerLine: 0.05,
+  /** Measured: 6 ms let every stale line of a window reach Marlin over a pty before the rewind. */
+  settleMs: 6,
+  /** Longer than a round trip under load, short enough not to show on a part; doubles up to the next value. */
+  probeAfterMs: 250,
+  maxProbeAfterMs: 8_000,
+  /** Three busy intervals (M113 default 2 s): a living Marlin says something in each, even in G28 or M109. */
+  silenceMs: 6_000,
+  /** OctoPrint's communication timeout. Busy lines and heating reports start it anew. */
+  ackTimeoutMs: 30_000,
+  watchMs: 25,
+  /** M155 interval in seconds. */
+  autoreportS: 2,
+  /** M105 interval where the firmware cannot report by itself. */
+  pollMs: 2_000,
+  /** How long an emergency stop waits for `Printer halted` before it resets the board by DTR. */
+  stopVerifyMs: 1_000,
+})

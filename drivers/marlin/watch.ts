@@ -1,0 +1,58 @@
+/** The two timers of a link: any byte at all, and acknowledgements that move. */
+import type { Clock } from '#lib/clock.ts'
+import { DriverError } from '../errors.ts'
+import type { SerialLink } from '../serial-link.ts'
+import type { Conversation } from './conversation.ts'
+import type { MarlinTuning } from './tuning.ts'
+
+export interface WatchOptions {
+  readonly clock: Clock
+  readonly tuning: MarlinTuning
+  readonly conversation: Conversation
+  readonly link: SerialLink
+  /** Monotonic milliseconds of the last byte received. */
+  readonly lastByteMs: () => number
+  readonly signal: AbortSignal
+}
+
+/** Watches until `signal` aborts or the conversation fails: probes a stalled link, then gives it up. */
+export function startWatch(options: WatchOptions): void {
+  const { clock, tuning, conversation, link, signal } = options
+  const loop = async (): Promise<void> => {
+    let suspectedAtMs: number | undefined
+    while (!conversation.failure) {
+      await clock.sleep(tuning.watchMs, signal)
+      link.checkPresence()
+      if (conversation.failure || conversation.inFlight === 0) continue
+      const error = faultOf(options)
+      // A process that was stopped itself finds its timers due before it has read what came meanwhile: look twice.
+      if (!error) suspectedAtMs = undefined
+      else if (suspectedAtMs === undefined) suspectedAtMs = clock.nowMs()
+      else conversation.fail(error)
+      if (!error && clock.nowMs() - conversation.stalledSinceMs >= conversation.probeDelayMs)
+        conversation.probe()
+    }
+  }
+  // Ends by its signal only.
+  loop().catch(() => undefined)
+}
+
+function faultOf({
+  clock,
+  tuning,
+  conversation,
+  lastByteMs,
+}: WatchOptions): DriverError | undefined {
+  const nowMs = clock.nowMs()
+  // Counted from the later of the two: a controller that was asked nothing owes nothing.
+  const silentMs = nowMs - Math.max(lastByteMs(), conversation.stalledSinceMs)
+  if (silentMs > tuning.silenceMs)
+    return new DriverError('DRIVER_SILENT', `no byte for ${Math.round(silentMs)} ms`)
+  const stalledMs = nowMs - conversation.stalledSinceMs
+  if (stalledMs > tuning.ackTimeoutMs)
+    return new DriverError(
+      'DRIVER_ACK_TIMEOUT',
+      `no acknowledgement for ${Math.round(stalledMs)} ms`,
+    )
+  return undefined
+}

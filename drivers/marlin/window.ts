@@ -1,0 +1,316 @@
+/** What is in flight to Marlin and what its replies mean for it: go-back-N, no clock, no I/O, deterministic. */
+import { MARK_MODULUS } from './codec.ts'
+import type { Reply } from './replies.ts'
+
+export interface WindowLimits {
+  /** Lines the firmware queues (BUFSIZE) as assumed until it tells. */
+  readonly bufferLines: number
+  readonly maxBufferLines: number
+  /** Bytes its receive ring holds. */
+  readonly ringBytes: number
+  readonly noiseBurst: number
+  readonly noiseResendsPerLine: number
+}
+
+/** How an entry is acknowledged: `temperatures` only by `ok T:`, `mark` only by its own echo, the rest by `ok`. */
+export type Acknowledgement = 'ok' | 'temperatures' | 'mark'
+
+/** One numbered line, kept until long after it is acknowledged. */
+export interface Entry<Owner> {
+  readonly n: number
+  text: string
+  frame: string
+  by: Acknowledgement
+  owner: Owner
+}
+
+/** What the owner of the window does next. */
+export type Verdict =
+  | { readonly kind: 'nothing' }
+  /** `acked` moved. */
+  | { readonly kind: 'acked' }
+  /** Write nothing for the settle time, then call {@link settle}. */
+  | { readonly kind: 'resend'; readonly from: number }
+  /** The reply cannot be right: ask again with a numbered line of its own. */
+  | { readonly kind: 'probe' }
+  | { readonly kind: 'noise'; readonly resends: number }
+  /** No history of a well-behaved link leads here. */
+  | { readonly kind: 'impossible'; readonly reason: string }
+
+/** Acknowledged entries kept for a firmware that asks further back than was acknowledged (PrusaLink keeps 100). */
+const HISTORY_LINES = 128
+const RING = 512
+const MASK = RING - 1
+/** Above the threshold the window grows by one line in this many acknowledgements. */
+const CAUTIOUS_GROWTH_LINES = 64
+
+const NOTHING: Verdict = { kind: 'nothing' }
+const ACKED: Verdict = { kind: 'acked' }
+const PROBE: Verdict = { kind: 'probe' }
+
+/** Owned and changed by one driver; read freely, change only through the functions of this file. */
+export interface SendWindow<Owner> {
+  readonly limits: WindowLimits
+  readonly entries: (Entry<Owner> | undefined)[]
+  /** Every line up to this number was executed. */
+  acked: number
+  /** Every line up to this number was at least received (a Resend said so); never below `acked`. */
+  received: number
+  /** The number written next; below `next` while rewound. */
+  cursor: number
+  /** The number the next new line gets. */
+  next: number
+  /** Bytes of the lines in (received, cursor). */
+  outstandingBytes: number
+  windowLines: number
+  thresholdLines: number
+  cleanAcks: number
+  bufferLines: number
+  reportedLines: number
+  /** True once an `ok N` was seen: from then on bare oks mean nothing. */
+  isNumbered: boolean
+  /** A Resend was accepted and the stale lines of the window are still arriving. */
+  settlingFrom: number | undefined
+  /** What the very next reply must be, for Marlin prints error, Resend and its bare ok in one breath. */
+  expecting: 'nothing' | 'resend' | 'bareOk'
+  errorLastLine: number | undefined
+  resends: number
+  noiseLevel: number
+}
+
+/** An empty window whose first line will be number 1 (after `M110 N0`). */
+export function createWindow<Owner>(limits: WindowLimits): SendWindow<Owner> {
+  return {
+    limits,
+    entries: new Array<Entry<Owner> | undefined>(RING).fill(undefined),
+    acked: 0,
+    received: 0,
+    cursor: 1,
+    next: 1,
+    outstandingBytes: 0,
+    windowLines: 1,
+    thresholdLines: limits.maxBufferLines,
+    cleanAcks: 0,
+    bufferLines: limits.bufferLines,
+    reportedLines: 0,
+    isNumbered: false,
+    settlingFrom: undefined,
+    expecting: 'nothing',
+    errorLastLine: undefined,
+    resends: 0,
+    noiseLevel: 0,
+  }
+}
+
+/** Lines written and not known to be executed. */
+export function inFlightLines(window: SendWindow<unknown>): number {
+  return window.next - 1 - window.acked
+}
+
+/** Lines that may be in flight now. */
+export function limitLines(window: SendWindow<unknown>): number {
+  return Math.min(window.windowLines, window.bufferLines)
+}
+
+/** Whether a frame of `bytes` may be written now: by lines, by bytes of the receive ring, and not while settling. */
+export function hasRoom(window: SendWindow<unknown>, bytes: number): boolean {
+  if (window.settlingFrom !== undefined) return false
+  const lines = window.cursor - 1 - window.received
+  if (lines === 0) return true
+  return lines < limitLines(window) && window.outstandingBytes + bytes <= window.limits.ringBytes
+}
+
+/** True when the next frame to write is an old one. */
+export function isRewound(window: SendWindow<unknown>): boolean {
+  return window.cursor < window.next
+}
+
+/** Takes a new frame as written. The caller has checked {@link hasRoom} and {@link isRewound} (a probe needs only the latter). */
+export function append<Owner>(
+  window: SendWindow<Owner>,
+  line: { readonly text: string; readonly frame: string; readonly by: Acknowledgement },
+  owner: Owner,
+): Entry<Owner> {
+  const entry: Entry<Owner> = { n: window.next, ...line, owner }
+  window.entries[entry.n & MASK] = entry
+  window.next++
+  window.cursor++
+  window.outstandingBytes += entry.frame.length
+  return entry
+}
+
+/** The rewound entry that is written next, taken as written; `undefined` when there is none. Check {@link hasRoom} with {@link peek}. */
+export function takeRewound<Owner>(window: SendWindow<Owner>): Entry<Owner> | undefined {
+  const entry = peek(window)
+  if (!entry) return undefined
+  window.cursor++
+  window.outstandingBytes += entry.frame.length
+  return entry
+}
+
+/** The rewound entry that would be written next. */
+export function peek<Owner>(window: SendWindow<Owner>): Entry<Owner> | undefined {
+  return isRewound(window) ? entryOf(window, window.cursor) : undefined
+}
+
+/** The entry numbered `n`, as long as it is in flight or in history. */
+export function entryOf<Owner>(window: SendWindow<Owner>, n: number): Entry<Owner> | undefined {
+  const entry = window.entries[n & MASK]
+  return entry?.n === n ? entry : undefined
+}
+
+/** Applies one reply. Everything between the old and the new `acked` was executed. */
+export function hear(window: SendWindow<unknown>, reply: Reply): Verdict {
+  const { expecting } = window
+  window.expecting = 'nothing'
+  if (expecting === 'resend' && reply.kind !== 'resend') return hearLostResend(window, reply)
+  switch (reply.kind) {
+    case 'ok':
+      return expecting === 'bareOk' && reply.line === undefined ? NOTHING : hearOk(window, reply)
+    case 'okTemperatures':
+      return acknowledgeFirst(window, entry => entry.by === 'temperatures')
+    case 'mark':
+      return hearMark(window, reply.tag)
+    case 'linkError':
+      window.expecting = 'resend'
+      window.errorLastLine = reply.lastLine
+      return NOTHING
+    case 'resend': {
+      window.expecting = 'bareOk'
+      const isConfirmed =
+        expecting === 'resend' &&
+        window.errorLastLine !== undefined &&
+        window.errorLastLine + 1 === reply.from
+      return requestRewind(window, reply.from, isConfirmed)
+    }
+    case 'unknownCommand':
+      return hearUnknown(window, reply.text)
+    default:
+      return NOTHING
+  }
+}
+
+/** The settle time is over: rewinds to the line the firmware asked for, one line at a time from here. */
+export function settle(window: SendWindow<unknown>): void {
+  const from = window.settlingFrom
+  if (from === undefined) return
+  window.settlingFrom = undefined
+  if (from <= window.acked) window.acked = from - 1
+  window.received = from - 1
+  window.cursor = from
+  window.outstandingBytes = 0
+}
+
+function hearOk(window: SendWindow<unknown>, reply: Reply & { readonly kind: 'ok' }): Verdict {
+  if (reply.queueFree !== undefined) learnBuffer(window, reply.queueFree)
+  if (reply.line !== undefined) {
+    window.isNumbered = true
+    const isInFlight = reply.line > window.acked && reply.line < window.next
+    return isInFlight ? acknowledge(window, reply.line) : NOTHING
+  }
+  if (window.isNumbered)
+    return reply.queueFree === undefined
+      ? NOTHING
+      : { kind: 'impossible', reason: 'a line without a number was executed' }
+  // Counting: an ok more than there are lines, or one for a line that announces itself, is no acknowledgement.
+  const n = window.acked + 1
+  if (n >= window.cursor || entryOf(window, n)?.by !== 'ok') return NOTHING
+  return acknowledge(window, n)
+}
+
+function hearMark(window: SendWindow<unknown>, tag: number): Verdict {
+  // Its own ok follows at once and means nothing more.
+  if (!window.isNumbered) window.expecting = 'bareOk'
+  return acknowledgeFirst(window, entry => entry.by === 'mark' && entry.n % MARK_MODULUS === tag)
+}
+
+function hearUnknown(window: SendWindow<unknown>, text: string): Verdict {
+  for (let n = window.acked + 1; n < window.next; n++)
+    if (entryOf(window, n)?.text === text) {
+      if (entryOf(window, n)?.by === 'mark') return hearMark(window, n % MARK_MODULUS)
+      return NOTHING
+    }
+  // The tail of a line cut by the firmware's own flush: never sent by us, so its ok acknowledges nothing.
+  window.expecting = 'bareOk'
+  return NOTHING
+}
+
+/** Executed in order: an answer that names its line acknowledges every line before it. */
+function acknowledgeFirst(
+  window: SendWindow<unknown>,
+  isIt: (entry: Entry<unknown>) => boolean,
+): Verdict {
+  for (let n = window.acked + 1; n < window.next; n++) {
+    const entry = entryOf(window, n)
+    if (entry && isIt(entry)) return acknowledge(window, n)
+  }
+  return NOTHING
+}
+
+function acknowledge(window: SendWindow<unknown>, through: number): Verdict {
+  const lines = through - window.acked
+  for (let n = window.received + 1; n <= through && n < window.cursor; n++)
+    window.outstandingBytes -= entryOf(window, n)?.frame.length ?? 0
+  window.acked = through
+  if (window.received < through) window.received = through
+  if (window.cursor <= through) {
+    // The firmware had more than a damaged Resend made us believe.
+    window.cursor = through + 1
+    window.outstandingBytes = 0
+  }
+  if (window.settlingFrom !== undefined && window.settlingFrom <= through)
+    window.settlingFrom = undefined
+  window.noiseLevel = Math.max(0, window.noiseLevel - lines * window.limits.noiseResendsPerLine)
+  grow(window, lines)
+  return ACKED
+}
+
+function grow(window: SendWindow<unknown>, lines: number): void {
+  window.cleanAcks += lines
+  if (window.windowLines >= window.bufferLines) return
+  if (window.windowLines < window.thresholdLines) window.windowLines++
+  else if (window.cleanAcks >= CAUTIOUS_GROWTH_LINES) {
+    window.cleanAcks = 0
+    window.windowLines++
+  }
+}
+
+/** `B` never exceeds BUFSIZE-1, the slot of the acknowledged line itself: believed once it was said twice. */
+function learnBuffer(window: SendWindow<unknown>, queueFree: number): void {
+  const lines = Math.min(queueFree + 1, window.limits.maxBufferLines)
+  if (lines > window.bufferLines && lines === window.reportedLines) window.bufferLines = lines
+  if (lines >= window.reportedLines) window.reportedLines = lines
+  else if (window.reportedLines > window.bufferLines) window.reportedLines = 0
+}
+
+/** The Error line came, its Resend did not (or came damaged): the Error line says the same. */
+function hearLostResend(window: SendWindow<unknown>, reply: Reply): Verdict {
+  if (reply.kind !== 'ok') window.expecting = 'bareOk'
+  if (window.errorLastLine === undefined) return PROBE
+  return requestRewind(window, window.errorLastLine + 1, false)
+}
+
+function requestRewind(window: SendWindow<unknown>, from: number, isConfirmed: boolean): Verdict {
+  const isSane = from > window.acked && from <= window.next
+  if (!isSane && !isConfirmed) return PROBE
+  if (!isSane) {
+    if (from > window.next)
+      return { kind: 'impossible', reason: `line ${from} asked, ${window.next} is next` }
+    // Acknowledgements were counted that were none (an ok of a fragment): the firmware's own count decides.
+    const isKept = window.next - from < RING && window.acked - from < HISTORY_LINES
+    if (!isKept) return { kind: 'impossible', reason: `line ${from} asked, too long ago` }
+  }
+  // Each stale line of the window asks again for the same: one rewind answers them all.
+  if (window.settlingFrom === from) return NOTHING
+  const isRepeat = window.settlingFrom !== undefined
+  window.settlingFrom = from
+  if (isRepeat) return NOTHING
+  window.resends++
+  window.thresholdLines = Math.max(1, Math.floor(window.windowLines / 2))
+  window.windowLines = 1
+  window.cleanAcks = 0
+  window.noiseLevel++
+  if (window.noiseLevel > window.limits.noiseBurst)
+    return { kind: 'noise', resends: window.resends }
+  return { kind: 'resend', from }
+}

@@ -1,0 +1,142 @@
+/** The physics of the simulated printer: a planner that empties as moves take time, heaters that warm as degrees take time. Pure. */
+
+/** Block buffer less one, as `ok P` counts (BLOCK_BUFFER_SIZE 16). */
+const PLANNER_BLOCKS = 15
+const AMBIENT_C = 21
+const DEFAULT_FEEDRATE_MM_PER_MIN = 1500
+
+interface Heater {
+  currentC: number
+  targetC: number
+  readonly heatingCPerS: number
+  readonly coolingCPerS: number
+}
+
+/** A reading of one heater, degrees Celsius. */
+export interface HeaterReading {
+  readonly currentC: number
+  readonly targetC: number
+}
+
+/** Milliseconds of machine time throughout; `advance` moves it forward. */
+export class Machine {
+  readonly position = { X: 0, Y: 0, Z: 0, E: 0 }
+  isRelative = false
+  isRelativeE = false
+  maxHotendC = AMBIENT_C
+  maxBedC = AMBIENT_C
+  /** How often the planner ran dry between two moves of a stream that had not paused by itself. */
+  starvations = 0
+  #nowMs = 0
+  #feedrateMmPerMin = DEFAULT_FEEDRATE_MM_PER_MIN
+  readonly #endsMs = new Array<number>(PLANNER_BLOCKS).fill(0)
+  #first = 0
+  #blocks = 0
+  #lastEndMs = 0
+  #isPauseExpected = true
+  readonly #hotend: Heater = { currentC: AMBIENT_C, targetC: 0, heatingCPerS: 4, coolingCPerS: 1.5 }
+  readonly #bed: Heater = { currentC: AMBIENT_C, targetC: 0, heatingCPerS: 1, coolingCPerS: 0.3 }
+
+  advance(nowMs: number): void {
+    const elapsedS = (nowMs - this.#nowMs) / 1000
+    if (elapsedS <= 0) return
+    this.#nowMs = nowMs
+    warm(this.#hotend, elapsedS)
+    warm(this.#bed, elapsedS)
+    if (this.#hotend.currentC > this.maxHotendC) this.maxHotendC = this.#hotend.currentC
+    if (this.#bed.currentC > this.maxBedC) this.maxBedC = this.#bed.currentC
+    while (this.#blocks > 0 && (this.#endsMs[this.#first] ?? 0) <= nowMs) {
+      this.#first = (this.#first + 1) % PLANNER_BLOCKS
+      this.#blocks--
+    }
+  }
+
+  get plannerFree(): number {
+    return PLANNER_BLOCKS - this.#blocks
+  }
+
+  get isIdle(): boolean {
+    return this.#blocks === 0
+  }
+
+  /** When the planner next has a free block. */
+  get nextBlockEndMs(): number {
+    return this.#blocks > 0 ? (this.#endsMs[this.#first] ?? 0) : this.#nowMs
+  }
+
+  get plannerEndMs(): number {
+    return Math.max(this.#lastEndMs, this.#nowMs)
+  }
+
+  /** The next move may find an empty planner without that being starvation (the program waited or paused). */
+  expectPause(): void {
+    this.#isPauseExpected = true
+  }
+
+  /** Plans a move; the caller has seen `plannerFree > 0`. Millimetres, mm/min. */
+  move(target: { readonly [axis in 'X' | 'Y' | 'Z' | 'E' | 'F']?: number }): void {
+    if (target.F !== undefined && target.F > 0) this.#feedrateMmPerMin = target.F
+    const dx = this.#displace('X', target.X, this.isRelative)
+    const dy = this.#displace('Y', target.Y, this.isRelative)
+    const dz = this.#displace('Z', target.Z, this.isRelative)
+    const de = this.#displace('E', target.E, this.isRelative || this.isRelativeE)
+    const travelMm = Math.hypot(dx, dy, dz)
+    const lengthMm = travelMm > 0 ? travelMm : Math.abs(de)
+    if (lengthMm === 0) return
+    if (this.#blocks === 0 && !this.#isPauseExpected) this.starvations++
+    this.#isPauseExpected = false
+    this.#lastEndMs = this.plannerEndMs + (lengthMm / this.#feedrateMmPerMin) * 60_000
+    this.#endsMs[(this.#first + this.#blocks) % PLANNER_BLOCKS] = this.#lastEndMs
+    this.#blocks++
+  }
+
+  /** Stops at once: planned moves are lost. */
+  quickStop(): void {
+    this.#blocks = 0
+    this.#lastEndMs = this.#nowMs
+    this.#isPauseExpected = true
+  }
+
+  reading(heater: 'hotend' | 'bed'): HeaterReading {
+    const { currentC, targetC } = this.#heater(heater)
+    return { currentC, targetC }
+  }
+
+  setTarget(heater: 'hotend' | 'bed', targetC: number): void {
+    this.#heater(heater).targetC = targetC
+  }
+
+  /** Machine milliseconds until a heater is within a degree of its target; 0 when it is, or when it is off or above it. */
+  heatingMs(heater: 'hotend' | 'bed'): number {
+    const { currentC, targetC, heatingCPerS } = this.#heater(heater)
+    const missingC = targetC - 1 - currentC
+    return missingC > 0 ? (missingC / heatingCPerS) * 1000 : 0
+  }
+
+  get isHeating(): boolean {
+    return this.#hotend.targetC > 0 || this.#bed.targetC > 0
+  }
+
+  heatersOff(): void {
+    this.#hotend.targetC = 0
+    this.#bed.targetC = 0
+  }
+
+  #heater(heater: 'hotend' | 'bed'): Heater {
+    return heater === 'hotend' ? this.#hotend : this.#bed
+  }
+
+  #displace(axis: 'X' | 'Y' | 'Z' | 'E', value: number | undefined, isRelative: boolean): number {
+    if (value === undefined) return 0
+    const before = this.position[axis]
+    this.position[axis] = isRelative ? before + value : value
+    return this.position[axis] - before
+  }
+}
+
+function warm(heater: Heater, elapsedS: number): void {
+  const goalC = Math.max(heater.targetC, AMBIENT_C)
+  if (heater.currentC < goalC)
+    heater.currentC = Math.min(goalC, heater.currentC + heater.heatingCPerS * elapsedS)
+  else heater.currentC = Math.max(goalC, heater.currentC - heater.coolingCPerS * elapsedS)
+}

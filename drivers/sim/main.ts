@@ -1,0 +1,56 @@
+/** The simulated Marlin as a process of its own, with its own event loop and its own port. */
+import { createWriteStream, type WriteStream } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { type SimulatedMarlinOptions, startSimulatedMarlin } from './board.ts'
+import { parseFaults } from './faults.ts'
+
+const { values } = parseArgs({
+  options: {
+    baud: { type: 'string', default: '0' },
+    speed: { type: 'string', default: '1' },
+    'advanced-ok': { type: 'boolean', default: false },
+    'no-emergency-parser': { type: 'boolean', default: false },
+    'no-autoreport': { type: 'boolean', default: false },
+    'ring-bytes': { type: 'string', default: '127' },
+    'buffer-lines': { type: 'string', default: '4' },
+    fault: { type: 'string', multiple: true, default: [] },
+    'executed-fd': { type: 'string' },
+  },
+})
+
+const executedFd = values['executed-fd']
+const executed: WriteStream | undefined =
+  executedFd === undefined ? undefined : createWriteStream('', { fd: Number(executedFd) })
+let unwritten = ''
+
+function flushExecuted(): void {
+  if (unwritten !== '') executed?.write(unwritten, 'latin1')
+  unwritten = ''
+}
+
+// One write a turn of the event loop, not one a command.
+function record(text: string): void {
+  if (unwritten === '') setImmediate(flushExecuted)
+  unwritten += `${text}\n`
+}
+
+const options: SimulatedMarlinOptions = {
+  baud: Number(values.baud),
+  speed: Number(values.speed),
+  hasAdvancedOk: values['advanced-ok'],
+  hasEmergencyParser: !values['no-emergency-parser'],
+  hasAutoreport: !values['no-autoreport'],
+  ringBytes: Number(values['ring-bytes']),
+  bufferLines: Number(values['buffer-lines']),
+  faults: parseFaults(values.fault.join(',')),
+  ...(executed ? { onExecuted: record } : {}),
+}
+const board = startSimulatedMarlin(options)
+process.stdout.write(`${JSON.stringify({ port: board.port })}\n`)
+
+process.once('SIGTERM', () => {
+  process.stdout.write(`${JSON.stringify(board.summary())}\n`)
+  flushExecuted()
+  executed?.end()
+  void board[Symbol.asyncDispose]()
+})

@@ -1,0 +1,134 @@
+/** How Marlin 2 takes bytes in: receive ring, emergency parser, line assembly, line numbers and checksums. Pure. */
+
+export interface ReceiverOptions {
+  /** RX_BUFFER_SIZE less one. */
+  readonly ringBytes: number
+  readonly hasEmergencyParser: boolean
+}
+
+/** What a complete line turned out to be. `text` has its number and checksum stripped. */
+export type Received =
+  | { readonly kind: 'command'; readonly text: string; readonly line: number | undefined }
+  /** The whole ring was thrown away; `lastLine` is the last good number. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly lastLine: number }
+
+const LINE_FEED = 0x0a
+const CARRIAGE_RETURN = 0x0d
+const SEMICOLON = 0x3b
+const MAX_COMMAND_CHARS = 95
+
+/** One serial input. The owner reads the counters and nothing else. */
+export class Receiver {
+  readonly #options: ReceiverOptions
+  readonly #onEmergency: (command: string) => void
+  readonly #ring: Uint8Array
+  #head = 0
+  #count = 0
+  #line = ''
+  #isComment = false
+  #emergency = ''
+  #isEmergencyDead = false
+  lastLine = 0
+  overrunBytes = 0
+
+  constructor(options: ReceiverOptions, onEmergency: (command: string) => void) {
+    this.#options = options
+    this.#onEmergency = onEmergency
+    this.#ring = new Uint8Array(options.ringBytes)
+  }
+
+  /** Stores bytes from `start` until the ring is full; returns where it stopped. */
+  fill(bytes: Uint8Array, start: number): number {
+    const capacity = this.#ring.length
+    let i = start
+    for (; i < bytes.length && this.#count < capacity; i++) {
+      const byte = bytes[i] ?? 0
+      if (this.#options.hasEmergencyParser) this.#watch(byte)
+      this.#ring[(this.#head + this.#count) % capacity] = byte
+      this.#count++
+    }
+    return i
+  }
+
+  /** A byte for which the ring had no room: lost, but seen by the emergency parser. */
+  overrun(byte: number): void {
+    if (this.#options.hasEmergencyParser) this.#watch(byte)
+    this.overrunBytes++
+  }
+
+  /** The next complete line of the ring, or `undefined` when it holds none. */
+  nextLine(): Received | undefined {
+    while (this.#count > 0) {
+      const byte = this.#ring[this.#head] ?? 0
+      this.#head = (this.#head + 1) % this.#ring.length
+      this.#count--
+      if (byte !== LINE_FEED && byte !== CARRIAGE_RETURN) {
+        if (byte === SEMICOLON) this.#isComment = true
+        if (!this.#isComment && this.#line.length < MAX_COMMAND_CHARS)
+          this.#line += String.fromCharCode(byte)
+        continue
+      }
+      const line = this.#line
+      this.#line = ''
+      this.#isComment = false
+      if (line !== '') {
+        const received = this.#accept(line.trimStart())
+        if (received) return received
+      }
+    }
+    return undefined
+  }
+
+  #accept(line: string): Received | undefined {
+    const digits = line.startsWith('N') ? /^N *(-?\d*)/.exec(line)?.[1] : undefined
+    if (digits === undefined) return { kind: 'command', text: stripChecksum(line), line: undefined }
+    // strstr: M110 anywhere makes the line set the counter, to the number after a second N if there is one.
+    const reset = line.indexOf('M110')
+    const renumbered = reset < 0 ? undefined : /N *(-?\d+)/.exec(line.slice(reset))?.[1]
+    const n = Number(renumbered ?? (digits === '' ? 0 : digits))
+    if (reset < 0 && n !== this.lastLine + 1) {
+      if (n === this.lastLine || n === this.lastLine - 1) return undefined
+      return this.#refuse('Line Number is not Last Line Number+1')
+    }
+    const asterisk = line.lastIndexOf('*')
+    if (asterisk < 0) return this.#refuse('No Checksum with line number')
+    if (Number.parseInt(line.slice(asterisk + 1), 10) !== checksumOf(line, asterisk))
+      return this.#refuse('checksum mismatch')
+    this.lastLine = n
+    const text = stripChecksum(line.slice(0, asterisk)).replace(/^N *-?\d+ */, '')
+    return { kind: 'command', text, line: n }
+  }
+
+  #refuse(reason: string): Received {
+    this.#count = 0
+    this.#line = ''
+    this.#isComment = false
+    return { kind: 'refused', reason, lastLine: this.lastLine }
+  }
+
+  /** Looks for `[N<digits>] M<digits>` at each line start, as the receive interrupt does. */
+  #watch(byte: number): void {
+    if (byte === LINE_FEED) {
+      if (!this.#isEmergencyDead && this.#emergency !== '') {
+        const command = /^ *(?:N[\d -]+)?(M(?:108|112|410)) *(?:\*\d*)?$/.exec(this.#emergency)?.[1]
+        if (command !== undefined) this.#onEmergency(command)
+      }
+      this.#emergency = ''
+      this.#isEmergencyDead = false
+    } else if (!this.#isEmergencyDead) {
+      this.#emergency += String.fromCharCode(byte)
+      this.#isEmergencyDead = this.#emergency.length > 24
+    }
+  }
+}
+
+function checksumOf(line: string, end: number): number {
+  let checksum = 0
+  for (let i = 0; i < end; i++) checksum ^= line.charCodeAt(i)
+  return checksum
+}
+
+function stripChecksum(text: string): string {
+  const asterisk = text.indexOf('*')
+  return asterisk < 0 ? text : text.slice(0, asterisk)
+}
