@@ -6,7 +6,7 @@ import { type MachineProfile, MpfError } from '#mpf'
 import type { Journal } from '../journal/journal.ts'
 import type { Spool } from '../spool.ts'
 import type { TrustedTime } from '../trusted-time.ts'
-import type { AdmissionContext, OpenSealedPrint, SealedPrint } from './sealed-print.ts'
+import type { AdmissionContext, OpenedPrint, OpenPrint } from './opened-print.ts'
 
 /** What of the printer's identity and limits a file is checked against. */
 export interface PrinterFacts {
@@ -21,12 +21,12 @@ export interface OpenJobOptions {
   readonly journal: Journal
   readonly time: TrustedTime
   readonly printer: PrinterFacts
-  readonly openSealedPrint: OpenSealedPrint
+  readonly openPrint: OpenPrint
 }
 
 /** An opened job. Dispose zeroes the keys and closes the file. */
 export interface OpenedJob extends AsyncDisposable {
-  readonly print: SealedPrint
+  readonly print: OpenedPrint
   readonly source: FileSource
   readonly context: AdmissionContext
 }
@@ -35,14 +35,12 @@ export interface OpenedJob extends AsyncDisposable {
 export type OpenJob = (id: string) => Promise<OpenedJob>
 
 export function createOpenJob(options: OpenJobOptions): OpenJob {
-  const { spool, openSealedPrint, time } = options
+  const { spool, openPrint, time } = options
   return async id => {
     await using stack = new AsyncDisposableStack()
     const source = stack.use(await spool.open(id))
     const context = contextNow(options)
-    const print = stack.use(
-      await openSealedPrint(sealedSource(source.fd, source.sizeBytes), context),
-    )
+    const print = stack.use(await openPrint(sealedSource(source.fd, source.sizeBytes), context))
     time.observe(print.facts.signedAtMs)
     const lifetime = stack.move()
     return {

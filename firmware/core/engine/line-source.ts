@@ -1,20 +1,21 @@
 /** The program as the controller pulls it: one verified block in hand, one being opened, none kept. */
 
 import type { LineSource, ProgramLine } from '#drivers'
-import type { CheckedBlock } from '../admission/sealed-print.ts'
+import type { ProgramCommand } from '#mpf'
+import type { CheckedBlock, CommandSource } from '../admission/opened-print.ts'
 
 type Pending = Promise<IteratorResult<CheckedBlock, unknown>>
 
 export class CheckedLineSource implements LineSource, AsyncDisposable {
   readonly #blocks: AsyncIterator<CheckedBlock>
-  readonly #onLine: (line: ProgramLine) => void
+  readonly #onLine: (command: ProgramCommand) => void
   #block: CheckedBlock | undefined
-  #commands: Iterator<ProgramLine> | undefined
+  #commands: CommandSource | undefined
   #pending: Pending | undefined
   #releasedBlocks = 0
 
   /** `onLine` is told of each line as it leaves. */
-  constructor(blocks: AsyncIterator<CheckedBlock>, onLine: (line: ProgramLine) => void) {
+  constructor(blocks: AsyncIterator<CheckedBlock>, onLine: (command: ProgramCommand) => void) {
     this.#blocks = blocks
     this.#onLine = onLine
   }
@@ -40,15 +41,14 @@ export class CheckedLineSource implements LineSource, AsyncDisposable {
   }
 
   #nextInBlock(): ProgramLine | undefined {
-    const result = this.#commands?.next()
-    if (result === undefined) return undefined
-    if (result.done) {
+    if (this.#commands === undefined) return undefined
+    const command = this.#commands.next()
+    if (command) this.#onLine(command)
+    else {
       this.#releasedBlocks += 1
       this.#dropBlock()
-      return undefined
     }
-    this.#onLine(result.value)
-    return result.value
+    return command
   }
 
   /** A block may hold comments alone: the loop goes on until there is a command or the end. */

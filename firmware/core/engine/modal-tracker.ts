@@ -6,6 +6,9 @@ import type { Position } from '#drivers'
 const TRAVEL_MM_PER_MIN = 6000
 const DESCENT_MM_PER_MIN = 600
 
+/** A letter and its number; words need no space between them. */
+const WORDS = /[A-Z]-?[\d.]*/g
+
 type Word = readonly [letter: string, value: number]
 
 /** Follows the commands given to the controller; they are already checked, so the parsing here may be plain. */
@@ -20,10 +23,10 @@ export class ModalTracker {
 
   /** Takes in one command as it is handed to the controller. */
   note(text: string): void {
-    const [command, ...words] = text.split(/\s+/)
+    const [command = '', ...words] = text.match(WORDS) ?? []
     const parameters = new Map(words.map(wordOf))
-    this.#noteMode(command ?? '', parameters)
-    this.#noteHeat(command ?? '', parameters)
+    this.#noteMode(command, parameters)
+    this.#noteHeat(command, parameters)
   }
 
   /** Commands that bring the machine back to `position` with everything as the program left it. */

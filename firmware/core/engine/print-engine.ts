@@ -4,7 +4,7 @@ import type { Clock } from '#lib/clock.ts'
 import type { JobProgress } from '#lib/control-protocol.ts'
 import { MpfError } from '#mpf'
 import type { OpenJob } from '../admission/open-job.ts'
-import type { SealedPrint } from '../admission/sealed-print.ts'
+import type { OpenedPrint } from '../admission/opened-print.ts'
 import { CoreError } from '../errors.ts'
 import type { JobRecord } from '../journal/job-record.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -137,7 +137,12 @@ export class PrintEngine {
   async #openAgain(id: string): ReturnType<OpenJob> {
     const { journal, openJob, onEnded } = this.#options
     try {
-      return await openJob(id)
+      await using stack = new AsyncDisposableStack()
+      const opened = stack.use(await openJob(id))
+      if (opened.print.facts.manifestDigest !== journal.job(id).manifestDigest)
+        throw new MpfError('MPF_CHANGED_MEDIA', 'another file than the one that was admitted')
+      stack.move()
+      return opened
     } catch (error) {
       if (error instanceof MpfError) {
         const reason = { code: error.code, message: error.message }
@@ -159,7 +164,7 @@ export class PrintEngine {
 
   #launch(
     id: string,
-    print: SealedPrint,
+    print: OpenedPrint,
     controller: Machine['controller'],
     lifetime: AsyncDisposableStack,
   ): void {

@@ -3,8 +3,8 @@
 import { type Controller, type ControllerEvent, DriverError, type Position } from '#drivers'
 import type { Clock } from '#lib/clock.ts'
 import type { JobProgress } from '#lib/control-protocol.ts'
-import { MpfError } from '#mpf'
-import type { SealedPrint } from '../admission/sealed-print.ts'
+import { MpfError, type ProgramCommand } from '#mpf'
+import type { OpenedPrint } from '../admission/opened-print.ts'
 import { CoreError } from '../errors.ts'
 import type { EventType } from '../journal/events.ts'
 import type { EndReason } from '../journal/job-record.ts'
@@ -13,7 +13,7 @@ import type { Journal } from '../journal/journal.ts'
 import { CheckedLineSource } from './line-source.ts'
 import type { Machine } from './machine.ts'
 import { ModalTracker } from './modal-tracker.ts'
-import { progressAt } from './progress.ts'
+import { type LayerMark, progressAt } from './progress.ts'
 
 /** The printer's own commands around a print, from its configuration. */
 export interface PrintScripts {
@@ -26,7 +26,7 @@ export interface PrintScripts {
 
 export interface PrintRunOptions {
   readonly job: string
-  readonly print: SealedPrint
+  readonly print: OpenedPrint
   readonly machine: Machine
   readonly controller: Controller
   readonly scripts: PrintScripts
@@ -45,6 +45,7 @@ export class PrintRun {
   readonly #options: PrintRunOptions
   readonly #abort = new AbortController()
   readonly #modal = new ModalTracker()
+  readonly #layers: LayerMark[] = []
   #phase: Phase = 'printing'
   #ackedLine = 0
   #checkpointAtMs = 0
@@ -65,7 +66,12 @@ export class PrintRun {
   progress(): JobProgress {
     const sinceMs = this.#activeSinceMs
     const runningMs = sinceMs === undefined ? 0 : this.#options.clock.nowMs() - sinceMs
-    return progressAt(this.#options.print.facts, this.#ackedLine, this.#activeMs + runningMs)
+    return progressAt(
+      this.#options.print.facts,
+      this.#layers,
+      this.#ackedLine,
+      this.#activeMs + runningMs,
+    )
   }
 
   /** Prints to the end, whatever the end is. Rejects only when the end could not be recorded. */
@@ -73,8 +79,8 @@ export class PrintRun {
     const { journal, machine, controller, print, scripts } = this.#options
     const { signal } = this.#abort
     using _ = machine.onEvent(event => this.#take(event))
-    await using source = new CheckedLineSource(print.blocks(signal), ({ text }) =>
-      this.#modal.note(text),
+    await using source = new CheckedLineSource(print.blocks(signal), command =>
+      this.#noteHandedOver(command),
     )
     try {
       await machine.run(scripts.start, signal)
@@ -158,6 +164,11 @@ export class PrintRun {
     if (event.kind === 'lost') this.#abort.abort(event.error)
     if (event.kind === 'acked') this.#acknowledge(event.line)
     this.#options.onChange()
+  }
+
+  #noteHandedOver({ line, text, layer }: ProgramCommand): void {
+    this.#modal.note(text)
+    if (layer !== this.#layers.at(-1)?.layer) this.#layers.push({ firstLine: line, layer })
   }
 
   #acknowledge(line: number): void {

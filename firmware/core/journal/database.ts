@@ -20,6 +20,7 @@ const MIGRATIONS = [
      size_bytes INTEGER NOT NULL,
      sha256 TEXT NOT NULL,
      file_id TEXT,
+     manifest_digest TEXT,
      title TEXT,
      grant_id TEXT,
      uses_granted INTEGER,

@@ -12,6 +12,8 @@ export interface JobRecord {
   /** Of the sealed file, hex. */
   readonly sha256: string
   readonly fileId: string | null
+  /** Of the manifest that was admitted; what is printed must carry the same. */
+  readonly manifestDigest: string | null
   readonly title: string | null
   readonly grantId: string | null
   readonly usesGranted: number | null
@@ -32,6 +34,7 @@ export type ReceivedJob = Pick<JobRecord, 'id' | 'name' | 'origin' | 'sizeBytes'
 /** What admission learned and the journal keeps. */
 export interface AdmittedFacts {
   readonly fileId: string
+  readonly manifestDigest: string
   readonly title: string | null
   readonly grantId: string
   /** 0 = unlimited. */
@@ -68,6 +71,7 @@ const rowSchema = z.object({
   size_bytes: z.int(),
   sha256: z.string(),
   file_id: z.string().nullable(),
+  manifest_digest: z.string().nullable(),
   title: z.string().nullable(),
   grant_id: z.string().nullable(),
   uses_granted: z.int().nullable(),
@@ -93,6 +97,7 @@ export function jobOfRow(row: unknown): JobRecord {
     sizeBytes: job.size_bytes,
     sha256: job.sha256,
     fileId: job.file_id,
+    manifestDigest: job.manifest_digest,
     title: job.title,
     grantId: job.grant_id,
     usesGranted: job.uses_granted,

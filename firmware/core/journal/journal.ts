@@ -81,16 +81,22 @@ export class Journal implements Disposable {
       type: 'job.admitted',
       job: id,
       message: `${facts.lines} lines in ${facts.layers} layers passed every check`,
-      detail: { file: facts.fileId, grant: facts.grantId, usesGranted: facts.usesGranted },
+      detail: {
+        file: facts.fileId,
+        manifest: facts.manifestDigest,
+        grant: facts.grantId,
+        usesGranted: facts.usesGranted,
+      },
     }
     this.#commit(entry, () => {
       this.#move(id, 'admitted')
       this.#database
         .prepare(
-          `UPDATE jobs SET file_id = ?, title = ?, grant_id = ?, uses_granted = ?, lines = ?, layers = ? WHERE id = ?`,
+          `UPDATE jobs SET file_id = ?, manifest_digest = ?, title = ?, grant_id = ?, uses_granted = ?, lines = ?, layers = ? WHERE id = ?`,
         )
         .run(
           facts.fileId,
+          facts.manifestDigest,
           facts.title,
           facts.grantId,
           facts.usesGranted,
@@ -179,6 +185,18 @@ export class Journal implements Disposable {
       .prepare(`${SELECT_JOBS} ${where} ORDER BY arrival DESC LIMIT ?`)
       .all(...(states ?? []), limit)
     return rows.map(jobOfRow).reverse()
+  }
+
+  hasJob(id: string): boolean {
+    return this.#database.prepare('SELECT 1 FROM jobs WHERE id = ?').get(id) !== undefined
+  }
+
+  /** How many jobs are in `state`. */
+  count(state: JobState): number {
+    const row = this.#database
+      .prepare('SELECT count(*) AS jobs FROM jobs WHERE state = ?')
+      .get(state)
+    return z.object({ jobs: z.int() }).parse(row).jobs
   }
 
   /** Uses charged to a grant so far. */

@@ -1,25 +1,20 @@
 /** A sealed file that passed the checks, as the rest of the core sees it: facts first, then verified blocks. */
 
 import type { KeyObject } from 'node:crypto'
-import type { ProgramLine } from '#drivers'
 import type { FdSource } from '#lib/file-source.ts'
-import type { MachineProfile } from '#mpf'
-
-/** Where a block of the program begins: its first line, and the layer and height it belongs to. */
-export interface LayerMark {
-  readonly firstLine: number
-  readonly layer: number
-  readonly zMicron: number
-}
+import type { MachineProfile, ProgramCommand } from '#mpf'
 
 /** What the signed parts of a file say; nothing here was taken from unverified bytes. */
 export interface PrintFacts {
   readonly fileId: string
+  /** Of the signed manifest: names these very bytes. */
+  readonly manifestDigest: string
   readonly title: string | null
   /** Lines of the sealed text, comments and empty lines included. */
   readonly lines: number
   readonly layers: number
-  readonly marks: readonly LayerMark[]
+  /** The slicer's own estimate of the whole print. */
+  readonly estimatedS: number | undefined
   /** Revision of the part: the next file of the same id may not be older. */
   readonly revision: number
   readonly signedAtMs: number
@@ -31,19 +26,21 @@ export interface PrintFacts {
   }
 }
 
+/** `undefined` is the end. */
+export interface CommandSource {
+  next(): ProgramCommand | undefined
+}
+
 /** One block, authenticated and with every line checked against policy and machine. */
 export interface CheckedBlock {
-  readonly index: number
-  readonly firstLine: number
-  readonly lines: number
   /** The plaintext; whoever holds the block zeroes it when done. */
   readonly text: Uint8Array
   /** Its commands in order. */
-  commands(): Iterator<ProgramLine>
+  commands(): CommandSource
 }
 
 /** An opened file. Dispose zeroes its content keys. */
-export interface SealedPrint extends Disposable {
+export interface OpenedPrint extends Disposable {
   readonly facts: PrintFacts
   /**
    * Every block in order; the end of the iteration means that the whole program is inside the envelope and complete.
@@ -67,7 +64,7 @@ export interface AdmissionContext {
 }
 
 /** @throws MpfError by code. */
-export type OpenSealedPrint = (source: FdSource, context: AdmissionContext) => Promise<SealedPrint>
+export type OpenPrint = (source: FdSource, context: AdmissionContext) => Promise<OpenedPrint>
 
 /** Why a file is not printed: a stable code, facts, and the line where there is one. */
 export interface Refusal {

@@ -1,0 +1,84 @@
+/** The whole-file preflight, in a thread of its own: hundreds of megabytes of checking must not stall a running print. */
+
+import type { KeyObject } from 'node:crypto'
+import { Worker } from 'node:worker_threads'
+import { z } from 'zod'
+import type { MachineProfile } from '#mpf'
+import { CoreError } from '../errors.ts'
+import type { OpenedJob } from './open-job.ts'
+import type { Refusal } from './opened-print.ts'
+
+/** Steps 14 to 19 over every block of an opened job. Undefined: it passed. @throws CoreError ADMISSION_FAULT; `signal.reason`. */
+export type Preflight = (job: OpenedJob, signal: AbortSignal) => Promise<Refusal | undefined>
+
+/** What crosses to the thread: a descriptor, plain data, and the key as an opaque object. */
+export interface PreflightRequest {
+  readonly fd: number
+  readonly sizeBytes: number
+  readonly printerKey: KeyObject
+  readonly tenant: string
+  readonly trustBundle: Uint8Array
+  readonly profile: MachineProfile
+  readonly atMs: number
+  /** The floors and uses of this very file and grant, already looked up. */
+  readonly seqFloor: number
+  readonly epochFloor: number
+  readonly uses: number
+}
+
+/** One block of text and its working copies are a few megabytes; a file that needs more is not one of ours. */
+const THREAD_HEAP_MB = 256
+
+const verdictSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('passed') }),
+  z.strictObject({
+    kind: z.literal('refused'),
+    code: z.string(),
+    message: z.string(),
+    line: z.int().optional(),
+  }),
+])
+/** What the thread answers, once. */
+export type PreflightVerdict = z.infer<typeof verdictSchema>
+
+/** Runs the preflight of one job in a fresh thread; the job's descriptor stays open until it has ended. */
+export const preflightInThread: Preflight = async (job, signal) => {
+  const { source, context, print } = job
+  const { facts } = print
+  const request: PreflightRequest = {
+    fd: source.fd,
+    sizeBytes: source.sizeBytes,
+    printerKey: context.printerKey,
+    tenant: context.tenant,
+    trustBundle: context.trustBundle,
+    profile: context.profile,
+    atMs: context.atMs,
+    seqFloor: context.seqFloor(facts.fileId),
+    epochFloor: context.epochFloor,
+    uses: context.usesOf(facts.grant.id),
+  }
+  signal.throwIfAborted()
+  const worker = new Worker(new URL('./preflight-worker.ts', import.meta.url), {
+    workerData: request,
+    resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MB },
+  })
+  try {
+    const answer = await answerOf(worker, signal)
+    const verdict = verdictSchema.parse(answer)
+    return verdict.kind === 'passed' ? undefined : verdict
+  } finally {
+    await worker.terminate()
+  }
+}
+
+function answerOf(worker: Worker, signal: AbortSignal): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+  const fail = (cause: unknown) =>
+    reject(new CoreError('ADMISSION_FAULT', 'the preflight thread failed', { cause }))
+  const onAbort = () => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  worker.once('message', resolve)
+  worker.once('error', fail)
+  worker.once('exit', code => fail(new Error(`exit ${code} without an answer`)))
+  return promise.finally(() => signal.removeEventListener('abort', onAbort))
+}

@@ -1,0 +1,96 @@
+/** The verbs and views of the control socket, carried out on the core's parts. */
+
+import type { ControlMethods, JobView, PrinterView } from '#lib/control-protocol.ts'
+import type { ControlHandlers } from './control/methods.ts'
+import type { Machine } from './engine/machine.ts'
+import type { PrintEngine } from './engine/print-engine.ts'
+import { CoreError } from './errors.ts'
+import { type JobRecord, viewOfJob } from './journal/job-record.ts'
+import type { Journal } from './journal/journal.ts'
+import type { Spool } from './spool.ts'
+import type { TrustedTime } from './trusted-time.ts'
+
+export interface OperationParts {
+  readonly model: string
+  readonly serial: string
+  readonly version: string
+  readonly journal: Journal
+  readonly spool: Spool
+  readonly machine: Machine
+  readonly engine: PrintEngine
+  readonly time: TrustedTime
+  readonly signal: AbortSignal
+}
+
+const PAGE = 100
+const RUNNING = ['printing', 'paused'] as const
+
+/** One handler a method; each throws the coded errors of what it calls. */
+export function createOperations(parts: OperationParts): ControlHandlers {
+  const { journal, engine, signal } = parts
+  const view = (job: JobRecord) => viewOf(job, engine)
+  const status = () => printerView(parts)
+  return {
+    status,
+    watch: status,
+    'jobs.list': ({ state }) => ({ jobs: journal.jobs(state && [state]).map(view) }),
+    'jobs.show': ({ job }) => view(journal.findJob(job)),
+    'print.start': async ({ job }) => view(await engine.start(chooseReady(journal, job).id)),
+    'print.pause': async () => view(await engine.pause()),
+    'print.resume': async () => view(await engine.resume()),
+    'print.cancel': async ({ job }) =>
+      view(await engine.cancel(job === undefined ? undefined : journal.findJob(job).id)),
+    'print.stop': async () => {
+      const job = await engine.stop()
+      return job ? view(job) : null
+    },
+    'events.list': ({ after, limit }) => ({ events: journal.events(after ?? 0, limit ?? PAGE) }),
+    'events.verify': () => verify(journal, signal),
+  }
+}
+
+async function verify(
+  journal: Journal,
+  signal: AbortSignal,
+): Promise<ControlMethods['events.verify']['result']> {
+  const { entries, isIntact, brokenAt } = await journal.verifyEvents(signal)
+  return { entries, intact: isIntact, brokenAt }
+}
+
+/** The job meant by `prefix`, or the only one that is ready. @throws CoreError JOB_NONE_READY, JOB_AMBIGUOUS, JOB_UNKNOWN. */
+function chooseReady(journal: Journal, prefix: string | undefined): JobRecord {
+  if (prefix !== undefined) return journal.findJob(prefix)
+  const [first, second] = journal.jobs(['ready'])
+  if (!first) throw new CoreError('JOB_NONE_READY', 'no job is ready')
+  if (second) throw new CoreError('JOB_AMBIGUOUS', 'several jobs are ready')
+  return first
+}
+
+function viewOf(job: JobRecord, engine: PrintEngine): JobView {
+  const current = engine.current
+  return viewOfJob(job, current?.job === job.id ? current.progress : undefined)
+}
+
+function printerView(parts: OperationParts): PrinterView {
+  const { journal, spool, machine, engine, time } = parts
+  const running = journal.jobs(RUNNING)[0]
+  const { atMs, quality } = time.now()
+  return {
+    printer: parts.model,
+    serial: parts.serial,
+    version: parts.version,
+    state: stateOf(running, machine),
+    job: running ? viewOf(running, engine) : null,
+    controllers: [machine.view()],
+    queue: { ready: journal.count('ready'), received: journal.count('received') },
+    spool: { usedBytes: spool.usedBytes, capBytes: spool.capBytes },
+    events: { lastSequence: journal.lastSequence() },
+    clock: { nowMs: atMs, quality },
+  }
+}
+
+function stateOf(running: JobRecord | undefined, machine: Machine): PrinterView['state'] {
+  if (running?.state === 'paused') return 'paused'
+  if (running) return 'printing'
+  return machine.isConnected ? 'idle' : 'offline'
+}
