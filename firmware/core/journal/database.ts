@@ -77,13 +77,15 @@ export interface JournalObserver {
 
 /**
  * Opens (or makes) the journal at `path`.
- * @throws CoreError JOURNAL_FOREIGN for another program's file or a newer schema, JOURNAL_CORRUPT when the check fails.
+ * @throws CoreError JOURNAL_IN_USE, JOURNAL_FOREIGN for another program's file or a newer schema, JOURNAL_CORRUPT when the check fails.
  */
 export function openDatabase(path: string): DatabaseSync {
   let database: DatabaseSync | undefined
   try {
     database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
     chmodSync(path, PRIVATE_MODE)
+    // One core a journal: a second one would take the first one's running print for an interrupted one.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE')
     checkIdentity(database)
     // WAL + FULL: a commit returns after the fsync of its record; a power cut loses nothing that was answered.
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON')
@@ -93,6 +95,7 @@ export function openDatabase(path: string): DatabaseSync {
   } catch (error) {
     database?.close()
     if (error instanceof CoreError) throw error
+    if (isBusy(error)) throw coreFault('JOURNAL_IN_USE', 'another core holds the journal', error)
     throw coreFault('JOURNAL_CORRUPT', 'the journal cannot be read', error)
   }
 }
@@ -133,6 +136,11 @@ export function writeRelaxed(database: DatabaseSync, body: () => void): void {
   } finally {
     database.exec('PRAGMA synchronous = FULL')
   }
+}
+
+/** SQLITE_BUSY, alone or in the low byte of an extended code. */
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === 5
 }
 
 /** The one value of a `PRAGMA name` or `SELECT` of one cell. */

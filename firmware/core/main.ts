@@ -1,0 +1,137 @@
+/** The `mpfd` program: arguments, configuration, signals; everything else is startCore's. */
+
+// Core dumps, swap and inspectors are the unit's business (LimitCORE=0, MemorySwapMax=0): a process cannot set them for itself.
+
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { type Config, ConfigError, loadConfig } from '#config'
+import { openController } from '#drivers'
+import { systemClock } from '#lib/clock.ts'
+import { createLogger, type Logger } from '#lib/logger.ts'
+import { openPrint } from './admission/checklist.ts'
+import { preflightInThread } from './admission/preflight.ts'
+import { startCore } from './core.ts'
+import type { OpenMachineController } from './engine/machine.ts'
+import { CoreError } from './errors.ts'
+import { startSimulator } from './simulator.ts'
+
+const USAGE = 'usage: mpfd --config FILE [--simulate [--simulator-option OPTION]...]\n'
+/** The day this version was made: no clock that is behind it is right. */
+const BUILD_AT_MS = Date.UTC(2026, 10, 22)
+
+const EXIT = { ok: 0, fault: 1, usage: 2, config: 78 } as const
+
+/** Runs until a signal or a fault; resolves with the exit status. */
+export async function main(args: readonly string[]): Promise<number> {
+  const options = parseOptions(args)
+  if (options === undefined) {
+    process.stderr.write(USAGE)
+    return EXIT.usage
+  }
+  const ending = endOnSignals()
+  let log = createLogger({ name: 'mpfd', level: 'info' })
+  try {
+    const config = await loadConfig(options.config)
+    log = createLogger({ name: 'mpfd', level: config.log.level })
+    await run(config, options, log, ending)
+    return EXIT.ok
+  } catch (error) {
+    if (ending.aborted && error === ending.reason) return EXIT.ok
+    const code = error instanceof CoreError || error instanceof ConfigError ? error.code : undefined
+    log.error({ err: error, code }, 'ended by a fault')
+    return error instanceof ConfigError ? EXIT.config : EXIT.fault
+  }
+}
+
+interface Options {
+  readonly config: string
+  readonly isSimulated: boolean
+  readonly simulatorOptions: readonly string[]
+}
+
+function parseOptions(args: readonly string[]): Options | undefined {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        config: { type: 'string' },
+        simulate: { type: 'boolean', default: false },
+        'simulator-option': { type: 'string', multiple: true, default: [] },
+      },
+    })
+    if (values.config === undefined) return undefined
+    return {
+      config: values.config,
+      isSimulated: values.simulate,
+      simulatorOptions: values['simulator-option'],
+    }
+  } catch {
+    return undefined
+  }
+}
+
+async function run(
+  config: Config,
+  options: Options,
+  log: Logger,
+  ending: AbortSignal,
+): Promise<void> {
+  await using stack = new AsyncDisposableStack()
+  const openMotion = await motionOpener(config, options, stack)
+  const core = stack.use(
+    await startCore(
+      config,
+      {
+        clock: systemClock,
+        log,
+        version: await readVersion(),
+        buildAtMs: BUILD_AT_MS,
+        newId: randomUUID,
+        openController: openMotion,
+        openPrint,
+        preflight: preflightInThread,
+      },
+      ending,
+    ),
+  )
+  log.info({ socket: config.control.socket }, 'ready')
+  await core.ended()
+}
+
+async function motionOpener(
+  config: Config,
+  options: Options,
+  stack: AsyncDisposableStack,
+): Promise<OpenMachineController> {
+  const motion = config.controllers.find(({ role }) => role === 'motion')
+  if (!motion) throw new CoreError('PRINTER_OFFLINE', 'no motion controller is configured')
+  const { dialect, baud } = motion
+  const isSimulated = options.isSimulated || motion.port === 'simulated'
+  const simulator = isSimulated
+    ? stack.use(await startSimulator(options.simulatorOptions))
+    : undefined
+  const port = simulator?.port ?? motion.port
+  return (onEvent, signal) =>
+    openController({ dialect, baud, port }, { clock: systemClock, signal, onEvent })
+}
+
+/** First signal: finish safely. Second: now. */
+function endOnSignals(): AbortSignal {
+  const ending = new AbortController()
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (ending.signal.aborted) process.exit(EXIT.fault)
+    ending.abort(new DOMException(`ended by ${signal}`, 'AbortError'))
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  return ending.signal
+}
+
+async function readVersion(): Promise<string> {
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version
+}
+
+if (import.meta.main) process.exit(await main(process.argv.slice(2)))
