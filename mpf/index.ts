@@ -1,4 +1,5 @@
 /** The face of `mpf/`: the sealed print file, pure. Bytes in, values out. */
+export { createCsr, type Pkcs12Contents, readPkcs12 } from './asn1.ts'
 export { decodeBase64url, encodeBase64url } from './base64url.ts'
 export { blockOfLine, type IndexEntry } from './block-index.ts'
 export { type ByteSource, memorySource } from './byte-source.ts'

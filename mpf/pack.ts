@@ -10,8 +10,9 @@ import { createNormaliseReport, normaliseLines } from './gcode/normalise.ts'
 import type { MachineProfile } from './gcode/profile.ts'
 import { profileLimits } from './gcode/program.ts'
 import { SlicerComments, type SlicerFacts } from './gcode/slicer-comments.ts'
-import { MAX_BLOCK_BYTES } from './limits.ts'
+import { MAX_BLOCK_BYTES, MAX_THUMBNAIL_BYTES, MAX_THUMBNAILS } from './limits.ts'
 import type { SignedPolicy } from './manifest.ts'
+import { type Thumbnail, thumbnailKind } from './metadata.ts'
 import type { SealedBlock } from './seal.ts'
 
 /** A line a printer (or the format itself) would refuse. */
@@ -58,6 +59,16 @@ export class ProgramPacker {
 
   get facts(): SlicerFacts {
     return this.#comments.facts
+  }
+
+  /** The slicer's pictures that MPF may carry; others are left out. */
+  thumbnails(): readonly Thumbnail[] {
+    return this.facts.thumbnails
+      .flatMap(bytes => {
+        const kind = thumbnailKind(bytes)
+        return kind && bytes.length <= MAX_THUMBNAIL_BYTES ? [{ kind, bytes }] : []
+      })
+      .slice(0, MAX_THUMBNAILS)
   }
 
   /** What the program does at most. */

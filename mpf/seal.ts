@@ -122,14 +122,7 @@ export async function sealPrint(request: SealRequest): Promise<SealedPrint> {
     salt,
     lengthBytes: encBytes,
   })
-  const manifest: ManifestPayload = {
-    v: 1,
-    fid: encodeBase64url(request.fileId),
-    pub: encodeBase64url(publicDigest),
-    ten: request.tenant,
-    iss: request.issuer,
-    iat: request.madeAtS,
-    seq: request.seq,
+  const manifest = describeFile(request, policy, publicDigest, {
     tree: {
       alg: 'fsverity-sha256',
       bs: segmentBytes,
@@ -137,24 +130,16 @@ export async function sealPrint(request: SealRequest): Promise<SealedPrint> {
       len: encBytes,
       dig: encodeBase64url(digest),
     },
-    enc: {
-      alg: 'FLOE-A256GCM-HS384',
-      seg: segmentBytes,
-      meta: { hdr: encodeBase64url(meta.header), clen: meta.cipherBytes, plen: metaBytes.length },
-      body: {
-        hdr: encodeBase64url(sealedBody.header),
-        clen: sealedBody.cipherBytes,
-        plen: sealedBody.plainBytes,
-        text: textBytes,
-        lines,
-        blocks: entries.length,
-      },
+    meta: { hdr: encodeBase64url(meta.header), clen: meta.cipherBytes, plen: metaBytes.length },
+    body: {
+      hdr: encodeBase64url(sealedBody.header),
+      clen: sealedBody.cipherBytes,
+      plen: sealedBody.plainBytes,
+      text: textBytes,
+      lines,
+      blocks: entries.length,
     },
-    cmp: 'zstd',
-    pol: policy,
-    crit: [],
-    ext: {},
-  }
+  })
   const man = Buffer.from(
     await signCompact(encodeJson(manifest), request.signingKey, MANIFEST_TYPE),
   )
@@ -170,6 +155,29 @@ export async function sealPrint(request: SealRequest): Promise<SealedPrint> {
       yield meta.padded
       yield* request.store.read()
     },
+  }
+}
+
+function describeFile(
+  request: SealRequest,
+  policy: SignedPolicy,
+  publicDigest: Uint8Array,
+  sizes: Pick<ManifestPayload, 'tree'> & Pick<ManifestPayload['enc'], 'meta' | 'body'>,
+): ManifestPayload {
+  return {
+    v: 1,
+    fid: encodeBase64url(request.fileId),
+    pub: encodeBase64url(publicDigest),
+    ten: request.tenant,
+    iss: request.issuer,
+    iat: request.madeAtS,
+    seq: request.seq,
+    tree: sizes.tree,
+    enc: { alg: 'FLOE-A256GCM-HS384', seg: sizes.tree.bs, meta: sizes.meta, body: sizes.body },
+    cmp: 'zstd',
+    pol: policy,
+    crit: [],
+    ext: {},
   }
 }
 

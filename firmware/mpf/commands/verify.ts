@@ -1,0 +1,163 @@
+/** `mpf verify`: every check of SPEC 7 that the given keys allow, each with its result. */
+
+import { loadConfig } from '#config'
+import {
+  checkMachine,
+  createProgramCheck,
+  keyId,
+  openBody,
+  openMeta,
+  readContainer,
+  selectGrant,
+  unwrapKeys,
+  verifyCiphertext,
+  verifyManifest,
+} from '#mpf'
+import { type Command, type CommandContext, UsageError } from '../command.ts'
+import { openSealed } from '../files.ts'
+import { readPrivateKey, readTrust } from '../key-files.ts'
+import { createProgress } from '../progress.ts'
+
+export const verify: Command = {
+  name: 'verify',
+  summary: 'check a sealed file: origin and integrity, and with a printer key everything',
+  usage:
+    'mpf verify FILE.mpf --trust BUNDLE.json [--keyless | --key PRINTER.key.pem] [--profile FILE]',
+  help: `Without a key (or with --keyless): layout, signature, binding and every byte against the signed tree. With a printer's
+key: also its grant, the content keys, metadata, and every line of the program against the signed envelope.
+
+  --trust FILE    trust bundle
+  --key FILE      the printer's private key
+  --profile FILE  a printer's configuration: also check that the envelope fits it
+  --keyless       no key even if given
+  --explain       print each check with its result`,
+  options: {
+    trust: { type: 'string' },
+    key: { type: 'string' },
+    'password-file': { type: 'string' },
+    profile: { type: 'string' },
+    keyless: { type: 'boolean' },
+    explain: { type: 'boolean' },
+  },
+  run: runVerify,
+}
+
+async function runVerify(context: CommandContext): Promise<number> {
+  const [path] = context.operands
+  if (path === undefined || context.operands.length !== 1) throw new UsageError('expected one file')
+  const trust = await readTrust(context.required('trust'))
+  const steps: { readonly check: string; readonly ok: boolean }[] = []
+  const step = async <T>(check: string, run: () => T | Promise<T>): Promise<T> => {
+    try {
+      const result = await run()
+      steps.push({ check, ok: true })
+      return result
+    } catch (error) {
+      steps.push({ check, ok: false })
+      throw error
+    }
+  }
+  try {
+    const facts = await checkAll(context, path, trust, step)
+    if (context.isJson)
+      context.print(
+        JSON.stringify({
+          file: path,
+          ok: true,
+          ...facts,
+          ...(context.flag('explain') && { steps }),
+        }),
+      )
+    else explain(context, steps, `${path}: good: ${facts.what}`)
+    return 0
+  } catch (error) {
+    if (context.flag('explain')) explain(context, steps, undefined)
+    throw error
+  }
+}
+
+function explain(
+  context: CommandContext,
+  steps: readonly { readonly check: string; readonly ok: boolean }[],
+  verdict: string | undefined,
+): void {
+  if (context.flag('explain'))
+    for (const { check, ok } of steps) context.print(`${ok ? ' ok ' : 'FAIL'} ${check}`)
+  if (verdict !== undefined) context.print(verdict)
+}
+
+type Step = <T>(check: string, run: () => T | Promise<T>) => Promise<T>
+
+async function checkAll(
+  context: CommandContext,
+  path: string,
+  trust: Awaited<ReturnType<typeof readTrust>>,
+  step: Step,
+) {
+  await using source = await openSealed(path)
+  const progress = createProgress('verifying')
+  const atMs = Date.now()
+  const container = await step('layout: prelude and sections tile the file', () =>
+    readContainer(source),
+  )
+  const manifest = await step('manifest: signer, signature, binding, sizes', () =>
+    verifyManifest(container, { trust, tenant: trust.tenant, atMs, seqFloor: () => 0 }),
+  )
+  const keyFile = context.flag('keyless') ? undefined : context.text('key')
+  const { payload } = manifest
+  const facts = {
+    fileId: payload.fid,
+    issuer: payload.iss,
+    manifest: manifest.digest,
+    lines: payload.enc.body.lines,
+  }
+  if (keyFile === undefined) {
+    await step('ciphertext: every byte against the signed tree', () =>
+      verifyCiphertext(container, manifest, {
+        onProgress: bytes => progress(bytes, container.sections.ENC.length),
+      }),
+    )
+    return {
+      ...facts,
+      keyless: true,
+      what: `origin and integrity of ${container.sections.ENC.length} bytes, by ${payload.iss}`,
+    }
+  }
+  const privateKey = await readPrivateKey(keyFile, context.text('password-file'))
+  const grant = await step('grant: this printer, in time', () =>
+    selectGrant(
+      container,
+      { fileId: payload.fid, manifestDigest: manifest.digest, tenant: payload.ten },
+      { trust, printerId: keyId(privateKey), atMs, scope: 'print', epochFloor: 0, usesOf: () => 0 },
+    ),
+  )
+  using keys = await step('keys: unwrapped, and the ones signed for', () =>
+    unwrapKeys(grant, privateKey),
+  )
+  const meta = await step('metadata and index', () => openMeta(container, manifest, keys))
+  const profileFile = context.text('profile')
+  if (profileFile !== undefined)
+    await step('envelope: inside this printer', async () =>
+      checkMachine(payload.pol, (await loadConfig(profileFile)).printer.profile),
+    )
+  await step(
+    `program: ${payload.enc.body.lines} lines, every segment, block and line`,
+    async () => {
+      const check = createProgramCheck(payload.pol, meta.index, payload.enc.body.lines)
+      let bytes = 0
+      for await (const block of openBody(container, manifest, keys, meta.index)) {
+        check.check(block)
+        bytes += block.text.length
+        block.text.fill(0)
+        progress(bytes, payload.enc.body.text)
+      }
+      check.end()
+    },
+  )
+  return {
+    ...facts,
+    keyless: false,
+    title: meta.info.title,
+    what: `${payload.enc.body.lines} lines, every check, by ${payload.iss}`,
+  }
+}

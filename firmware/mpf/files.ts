@@ -1,0 +1,97 @@
+/** Files the `mpf` command reads and writes: sealed files by descriptor, G-code as a stream, ciphertext in waiting. */
+
+import { createReadStream, createWriteStream } from 'node:fs'
+import { type FileHandle, mkdtemp, open, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createZstdDecompress } from 'node:zlib'
+import { type FileSource, openFileSource } from '#lib/file-source.ts'
+import { MpfError, type SegmentStore } from '#mpf'
+import { ToolError } from './command.ts'
+
+const ZSTD_MAGIC = 0xfd2fb528
+
+/** Opens a sealed file for reading. @throws MpfError MPF_IO */
+export function openSealed(path: string): Promise<FileSource> {
+  return openFileSource(
+    path,
+    (message, cause) => new MpfError('MPF_IO', `${path}: ${message}`, { cause }),
+  )
+}
+
+/** G-code from a file or, for `-`, from standard input; a zstd frame is decompressed on the way. @throws ToolError TOOL_FILE */
+export async function* readProgram(path: string): AsyncGenerator<Buffer, void, void> {
+  const raw: Readable = path === '-' ? process.stdin : createReadStream(path)
+  try {
+    const chunks: AsyncIterator<Buffer> = raw.iterator({ destroyOnReturn: true })
+    const first = await chunks.next()
+    if (first.done) return
+    const all = Readable.from(prepend(first.value, chunks))
+    const isZstd = first.value.length >= 4 && first.value.readUInt32LE(0) === ZSTD_MAGIC
+    yield* isZstd ? all.pipe(createZstdDecompress()) : all
+  } catch (cause) {
+    throw new ToolError('TOOL_FILE', `cannot read ${path}: ${(cause as Error).message}`, cause)
+  }
+}
+
+async function* prepend(
+  first: Buffer,
+  rest: AsyncIterator<Buffer>,
+): AsyncGenerator<Buffer, void, void> {
+  yield first
+  for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value
+}
+
+/** Body ciphertext in a temporary file beside nothing else; disposing removes it. */
+export async function fileStore(): Promise<SegmentStore & AsyncDisposable> {
+  const directory = await mkdtemp(join(tmpdir(), 'mpf-'))
+  const path = join(directory, 'body')
+  const file: FileHandle = await open(path, 'w+', 0o600)
+  const lengths: number[] = []
+  return {
+    async append(segment) {
+      await file.write(segment)
+      lengths.push(segment.length)
+    },
+    async *read() {
+      let at = 0
+      for (const length of lengths) {
+        const segment = Buffer.alloc(length)
+        await file.read(segment, 0, length, at)
+        at += length
+        yield segment
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await file.close()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Writes a whole file: durable before it appears under its name, so nobody ever meets half of one. `-` is standard output. @throws ToolError TOOL_FILE */
+export async function writeWhole(path: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+  let bytes = 0
+  const counted = Readable.from(
+    (async function* () {
+      for await (const chunk of chunks) {
+        bytes += chunk.length
+        yield chunk
+      }
+    })(),
+  )
+  try {
+    if (path === '-') {
+      await pipeline(counted, process.stdout, { end: false })
+      return bytes
+    }
+    const temporary = join(dirname(path), `.${process.pid}.${Date.now()}.mpf-part`)
+    await pipeline(counted, createWriteStream(temporary, { flags: 'wx', flush: true }))
+    await rename(temporary, path)
+    return bytes
+  } catch (cause) {
+    throw new ToolError('TOOL_FILE', `cannot write ${path}: ${(cause as Error).message}`, cause)
+  }
+}

@@ -1,0 +1,87 @@
+/** Keys as files: PEM (PKCS#8, SPKI) or PKCS#12, and the trust bundle as JSON. */
+
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import {
+  keyId,
+  parseTrustBundle,
+  readPkcs12,
+  type SignatureAlgorithm,
+  type SigningKey,
+  type TrustBundle,
+} from '#mpf'
+import { ToolError } from './command.ts'
+
+const ALGORITHM_OF_CURVE: Readonly<Record<string, SignatureAlgorithm>> = {
+  secp384r1: 'ES384',
+  prime256v1: 'ES256',
+}
+
+/** The signature algorithm a key is used with, or undefined when MPF allows none. */
+export function algorithmOf(key: KeyObject): SignatureAlgorithm | undefined {
+  if (key.asymmetricKeyType === 'ed25519') return 'EdDSA'
+  if (key.asymmetricKeyType === 'rsa') return 'PS384'
+  return ALGORITHM_OF_CURVE[key.asymmetricKeyDetails?.namedCurve ?? '']
+}
+
+/**
+ * A private key from a PEM file, or from a PKCS#12 file with the password in `passwordFile`.
+ * @throws ToolError TOOL_FILE, TOOL_KEY
+ */
+export async function readPrivateKey(path: string, passwordFile?: string): Promise<KeyObject> {
+  const bytes = await readBytes(path)
+  try {
+    if (bytes.toString('latin1', 0, 5) === '-----') return createPrivateKey(bytes)
+    const password =
+      passwordFile === undefined ? '' : (await readBytes(passwordFile)).toString('utf8').trimEnd()
+    return createPrivateKey({
+      key: Buffer.from(readPkcs12(bytes, password).privateKey),
+      format: 'der',
+      type: 'pkcs8',
+    })
+  } catch (cause) {
+    throw new ToolError('TOOL_KEY', `${path} holds no private key that can be read`, cause)
+  }
+}
+
+/** @throws ToolError TOOL_FILE, TOOL_KEY */
+export async function readSigningKey(path: string, passwordFile?: string): Promise<SigningKey> {
+  const privateKey = await readPrivateKey(path, passwordFile)
+  const algorithm = algorithmOf(privateKey)
+  if (!algorithm)
+    throw new ToolError('TOOL_KEY', `${path} is not a P-384, P-256, Ed25519 or RSA key`)
+  return { kid: keyId(privateKey), algorithm, privateKey }
+}
+
+/** @throws ToolError TOOL_FILE, TOOL_KEY */
+export async function readPublicKey(path: string): Promise<KeyObject> {
+  const bytes = await readBytes(path)
+  try {
+    return createPublicKey(bytes)
+  } catch (cause) {
+    throw new ToolError('TOOL_KEY', `${path} holds no public key that can be read`, cause)
+  }
+}
+
+/** @throws ToolError TOOL_FILE; MpfError MPF_SIGNER */
+export async function readTrust(path: string): Promise<TrustBundle> {
+  return parseTrustBundle(await readBytes(path))
+}
+
+/** @throws ToolError TOOL_FILE */
+export async function readBytes(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path)
+  } catch (cause) {
+    throw new ToolError('TOOL_FILE', `cannot read ${path}: ${(cause as Error).message}`, cause)
+  }
+}
+
+/** A new file; an existing one is never overwritten. @throws ToolError TOOL_FILE */
+export async function writeNew(path: string, contents: string, mode: number): Promise<void> {
+  try {
+    await writeFile(path, contents, { mode, flag: 'wx', flush: true })
+  } catch (cause) {
+    throw new ToolError('TOOL_FILE', `cannot write ${path}: ${(cause as Error).message}`, cause)
+  }
+}

@@ -1,0 +1,123 @@
+/** The `mpf` command: makes, inspects and verifies sealed print files. */
+
+import { parseArgs } from 'node:util'
+import { MpfError } from '#mpf'
+import { type Command, type CommandContext, EXIT, exitCodeOf, UsageError } from './command.ts'
+import { inspect } from './commands/inspect.ts'
+import { keygen } from './commands/keygen.ts'
+import { seal } from './commands/seal.ts'
+import { trust } from './commands/trust.ts'
+import { verify } from './commands/verify.ts'
+
+const COMMANDS: readonly Command[] = [seal, verify, inspect, keygen, trust]
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args
+  if (name === undefined || name === '--help' || name === 'help') {
+    process.stdout.write(overview())
+    return name === undefined ? EXIT.usage : 0
+  }
+  const command = COMMANDS.find(candidate => candidate.name === name)
+  if (!command) {
+    process.stderr.write(`mpf: no command ${name}\n${overview()}`)
+    return EXIT.usage
+  }
+  if (rest.includes('--help')) {
+    process.stdout.write(manual(command))
+    return 0
+  }
+  const isJson = rest.includes('--json')
+  try {
+    return await command.run(createContext(command, rest))
+  } catch (error) {
+    report(error, isJson)
+    return exitCodeOf(error)
+  }
+}
+
+function createContext(command: Command, args: readonly string[]): CommandContext {
+  const { values, positionals }: Parsed = parse(command, args)
+  const text = (option: string) => {
+    const value = values[option]
+    return typeof value === 'string' ? value : undefined
+  }
+  return {
+    operands: positionals,
+    isJson: values.json === true,
+    text,
+    required(option) {
+      const value = text(option)
+      if (value === undefined) throw new UsageError(`--${option} is missing`)
+      return value
+    },
+    list(option) {
+      const value = values[option]
+      return Array.isArray(value) ? value.filter(item => typeof item === 'string') : []
+    },
+    integer(option, [min, max], fallback) {
+      const value = text(option)
+      if (value === undefined) return fallback
+      const number = Number(value)
+      if (!/^[0-9]+$/.test(value) || number < min || number > max)
+        throw new UsageError(`--${option} ${value}: expected a whole number from ${min} to ${max}`)
+      return number
+    },
+    flag: option => values[option] === true,
+    print: line => void process.stdout.write(`${line}\n`),
+    note: line => void process.stderr.write(`${line}\n`),
+  }
+}
+
+interface Parsed {
+  readonly values: Readonly<Record<string, unknown>>
+  readonly positionals: readonly string[]
+}
+
+function parse(command: Command, args: readonly string[]): Parsed {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: { ...command.options, json: { type: 'boolean' } },
+      allowPositionals: true,
+    })
+  } catch (cause) {
+    throw new UsageError((cause as Error).message, { cause })
+  }
+}
+
+function report(error: unknown, isJson: boolean): void {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'INTERNAL'
+  const message = error instanceof Error ? error.message : String(error)
+  if (isJson) {
+    const place =
+      error instanceof MpfError
+        ? { class: error.errorClass, line: error.line, block: error.block, segment: error.segment }
+        : {}
+    process.stdout.write(`${JSON.stringify({ ok: false, code, message, ...place })}\n`)
+  } else process.stderr.write(`mpf: ${code}: ${message}\n`)
+}
+
+function overview(): string {
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length))
+  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)
+  return `usage: mpf COMMAND [--json] ...\n\n${lines.join('\n')}\n\n'mpf COMMAND --help' describes one.\n`
+}
+
+function manual(command: Command): string {
+  const codes = Object.entries(EXIT).map(([name, code]) => `${code} ${name.toLowerCase()}`)
+  return `NAME
+  mpf ${command.name} - ${command.summary}
+
+SYNOPSIS
+  ${command.usage}
+
+DESCRIPTION
+${command.help.replace(/^/gm, '  ')}
+  --json          machine-readable output
+
+EXIT CODES
+  0 success, 1 internal error, ${codes.join(', ')}
+`
+}

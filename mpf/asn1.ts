@@ -1,0 +1,101 @@
+/** PKCS#12 and certificate requests: node-forge as an ASN.1 codec only. It never verifies anything; node:crypto signs. */
+
+import { createPublicKey, type KeyObject, sign } from 'node:crypto'
+import forge from 'node-forge'
+
+/** Anything larger is refused before parsing: forge recurses without a bound. */
+const MAX_DER_BYTES = 64 * 1024
+
+export interface Pkcs12Contents {
+  /** PKCS#8 DER. */
+  readonly privateKey: Uint8Array
+  /** X.509 DER, in file order. */
+  readonly certificates: readonly Uint8Array[]
+}
+
+/**
+ * Opens a PKCS#12 container with one key (RFC 7292; PBES2 and the older password schemes).
+ * @throws Error when it is malformed, over 64 KiB, holds no single key, or the password is wrong
+ */
+export function readPkcs12(der: Uint8Array, password: string): Pkcs12Contents {
+  if (der.length > MAX_DER_BYTES) throw new Error(`PKCS#12 of ${der.length} bytes`)
+  const asn1 = forge.asn1.fromDer(binary(der))
+  const container = forge.pkcs12.pkcs12FromAsn1(asn1, true, password)
+  const { pkcs8ShroudedKeyBag, keyBag, certBag } = forge.pki.oids as Record<string, string>
+  const bags = (oid: string | undefined) => (oid && container.getBags({ bagType: oid })[oid]) || []
+  const keys = [...bags(pkcs8ShroudedKeyBag), ...bags(keyBag)]
+  const [key] = keys
+  if (!key || keys.length !== 1) throw new Error(`PKCS#12 with ${keys.length} keys`)
+  // forge knows RSA only and keeps other keys as the ASN.1 they came in.
+  const keyAsn1 = key.key
+    ? forge.pki.wrapRsaPrivateKey(forge.pki.privateKeyToAsn1(key.key))
+    : key.asn1
+  return {
+    privateKey: bytes(keyAsn1),
+    certificates: bags(certBag).map(bag =>
+      bytes(bag.cert ? forge.pki.certificateToAsn1(bag.cert) : bag.asn1),
+    ),
+  }
+}
+
+const OID = {
+  commonName: '2.5.4.3',
+  serialNumber: '2.5.4.5',
+  ecdsaWithSha256: '1.2.840.10045.4.3.2',
+  ecdsaWithSha384: '1.2.840.10045.4.3.3',
+} as const
+const SIGNATURE_OF_CURVE: Readonly<
+  Record<string, { readonly oid: string; readonly hash: string }>
+> = {
+  prime256v1: { oid: OID.ecdsaWithSha256, hash: 'sha256' },
+  secp384r1: { oid: OID.ecdsaWithSha384, hash: 'sha384' },
+}
+
+/**
+ * A PKCS#10 request (RFC 2986) for an EC key, as DER.
+ * @throws Error for a key on another curve than P-256 or P-384
+ */
+export function createCsr(
+  subject: { readonly commonName: string; readonly serialNumber?: string },
+  key: KeyObject,
+): Uint8Array {
+  const algorithm = SIGNATURE_OF_CURVE[key.asymmetricKeyDetails?.namedCurve ?? '']
+  if (!algorithm) throw new Error('a request needs a P-256 or P-384 key')
+  const { asn1 } = forge
+  const sequence = (...items: forge.asn1.Asn1[]) =>
+    asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SEQUENCE, true, items)
+  const oid = (text: string) =>
+    asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OID, false, asn1.oidToDer(text).getBytes())
+  const name = (type: string, value: string) =>
+    asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SET, true, [
+      sequence(
+        oid(type),
+        asn1.create(asn1.Class.UNIVERSAL, asn1.Type.UTF8, false, forge.util.encodeUtf8(value)),
+      ),
+    ])
+  const names = [name(OID.commonName, subject.commonName)]
+  if (subject.serialNumber !== undefined) names.push(name(OID.serialNumber, subject.serialNumber))
+  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' })
+  const info = sequence(
+    asn1.create(asn1.Class.UNIVERSAL, asn1.Type.INTEGER, false, '\0'),
+    sequence(...names),
+    asn1.fromDer(binary(spki)),
+    asn1.create(asn1.Class.CONTEXT_SPECIFIC, 0, true, []),
+  )
+  const signature = sign(algorithm.hash, bytes(info), key)
+  return bytes(
+    sequence(
+      info,
+      sequence(oid(algorithm.oid)),
+      asn1.create(asn1.Class.UNIVERSAL, asn1.Type.BITSTRING, false, `\0${binary(signature)}`),
+    ),
+  )
+}
+
+function binary(der: Uint8Array): string {
+  return Buffer.from(der).toString('latin1')
+}
+
+function bytes(asn1: forge.asn1.Asn1): Uint8Array {
+  return Buffer.from(forge.asn1.toDer(asn1).getBytes(), 'latin1')
+}
