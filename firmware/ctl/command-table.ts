@@ -1,0 +1,23 @@
+/** Every command of mpfctl, in the order of the manual. */
+
+import type { Command } from './command.ts'
+import { events } from './commands/events.ts'
+import { explain } from './commands/explain.ts'
+import { jobs } from './commands/jobs.ts'
+import { print } from './commands/print.ts'
+import { status } from './commands/status.ts'
+import { cancel, pause, resume, stop } from './commands/steer.ts'
+import { watch } from './commands/watch.ts'
+
+export const COMMANDS: readonly Command[] = [
+  status,
+  jobs,
+  print,
+  pause,
+  resume,
+  cancel,
+  stop,
+  watch,
+  events,
+  explain,
+]

@@ -1,0 +1,98 @@
+/** What the core may answer, parsed before it is believed. Fields this mpfctl does not know are dropped: the core may be newer. */
+
+import { z } from 'zod'
+import type {
+  ControlMethod,
+  ControlMethods,
+  EventView,
+  JobView,
+  PrinterView,
+} from '#lib/control-protocol.ts'
+
+const text = z.string().max(4096)
+const optionalText = text.nullable()
+const optionalNumber = z.number().nullable()
+
+const job = z.object({
+  id: text,
+  name: text,
+  state: z.enum([
+    ...['received', 'ready', 'refused', 'printing', 'paused', 'done', 'cancelled', 'failed'],
+  ] as const satisfies readonly JobView['state'][]),
+  origin: z.enum(['usb', 'local', 'cloud']),
+  sizeBytes: z.number(),
+  fileId: optionalText,
+  title: optionalText,
+  receivedAtMs: z.number(),
+  startedAtMs: optionalNumber,
+  endedAtMs: optionalNumber,
+  code: optionalText,
+  message: optionalText,
+  progress: z.object({
+    line: z.number(),
+    lines: z.number(),
+    layer: z.number(),
+    layers: z.number(),
+    percent: z.number(),
+    timeLeftS: optionalNumber,
+  }),
+  use: optionalNumber,
+  usesGranted: optionalNumber,
+}) satisfies z.ZodType<JobView>
+
+const controller = z.object({
+  name: text,
+  connected: z.boolean(),
+  firmware: optionalText,
+  temperatures: z.record(text, z.object({ currentC: z.number(), targetC: z.number() })),
+  linesSent: z.number(),
+  resends: z.number(),
+  inFlightLines: z.number(),
+  windowLines: z.number(),
+})
+
+export const printerView = z.object({
+  printer: text,
+  serial: text,
+  version: text,
+  state: z.enum(['idle', 'printing', 'paused', 'offline']),
+  job: job.nullable(),
+  controllers: z.array(controller),
+  queue: z.object({ ready: z.number(), received: z.number() }),
+  spool: z.object({ usedBytes: z.number(), capBytes: z.number() }),
+  events: z.object({ lastSequence: z.number() }),
+  clock: z.object({ nowMs: z.number(), quality: text }),
+}) satisfies z.ZodType<PrinterView>
+
+export const eventView = z.object({
+  sequence: z.number(),
+  atMs: z.number(),
+  type: text,
+  severity: z.enum(['info', 'notice', 'warning', 'error', 'critical']),
+  job: optionalText,
+  code: optionalText,
+  message: text,
+  detail: z.record(text, z.unknown()),
+  hash: text,
+}) satisfies z.ZodType<EventView>
+
+/** One schema a method. */
+export const replySchemas: {
+  readonly [M in ControlMethod]: z.ZodType<ControlMethods[M]['result']>
+} = {
+  status: printerView,
+  'jobs.list': z.object({ jobs: z.array(job) }),
+  'jobs.show': job,
+  'print.start': job,
+  'print.pause': job,
+  'print.resume': job,
+  'print.cancel': job,
+  'print.stop': job.nullable(),
+  'events.list': z.object({ events: z.array(eventView) }),
+  'events.verify': z.object({
+    entries: z.number(),
+    intact: z.boolean(),
+    brokenAt: optionalNumber,
+  }),
+  watch: printerView,
+}
