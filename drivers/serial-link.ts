@@ -1,4 +1,5 @@
 /** The serial port as a source of lines and a sink of bytes: the only file that knows serialport. */
+import { EventEmitter } from 'node:events'
 import { existsSync } from 'node:fs'
 import { ReadlineParser } from '@serialport/parser-readline'
 import { SerialPort } from 'serialport'
@@ -52,6 +53,7 @@ export async function openSerialLink(
     })
   })
   requestLowLatency(port)
+  wakePromptly(port)
   readLines(port, listener)
   return serialLinkOf(port, path, listener)
 }
@@ -114,6 +116,18 @@ function setDtr(port: SerialPort, isAsserted: boolean): Promise<void> {
 // FTDI chips keep each short reply back for 16 ms unless asked not to; CDC-ACM and pseudo-terminals refuse the question, harmlessly.
 function requestLowLatency(port: SerialPort): void {
   port.set({ lowLatency: true } as Parameters<SerialPort['set']>[0], () => undefined)
+}
+
+// serialport 13 calls back from its poller outside any Node callback scope, so the promise that reads the bytes runs only when
+// something else wakes the event loop: measured, an `ok` waited up to the next timer. An immediate is such a wake, at once.
+function wakePromptly(port: SerialPort): void {
+  const poller = port.port && 'poller' in port.port ? port.port.poller : undefined
+  if (!(poller instanceof EventEmitter)) return
+  const wake = (): void => {
+    setImmediate(() => undefined)
+  }
+  poller.on('readable', wake)
+  poller.on('writable', wake)
 }
 
 function closePort(port: SerialPort): Promise<void> {

@@ -3,44 +3,19 @@ import type { Clock } from '#lib/clock.ts'
 import type { ControllerEvent, LinkStatistics, Temperatures } from '../controller.ts'
 import { DriverError } from '../errors.ts'
 import type { SerialLink } from '../serial-link.ts'
-import { frameCommand, frameProgramLine, isEmergencyCommand, markText } from './codec.ts'
+import { frameCommand, isEmergencyCommand } from './codec.ts'
 import type { Feed } from './feed.ts'
+import { Outbox, type Owner, type Ticket } from './outbox.ts'
 import { parseReply, type Reply } from './replies.ts'
 import type { MarlinTuning } from './tuning.ts'
+import { hear, settle, type Verdict } from './window.ts'
 import {
-  type Acknowledgement,
-  append,
   createWindow,
   entryOf,
-  hasRoom,
-  hear,
   inFlightLines,
-  isRewound,
   limitLines,
-  peek,
   type SendWindow,
-  settle,
-  takeRewound,
-  type Verdict,
-} from './window.ts'
-
-/** A command outside the program, from its call to its acknowledgement. */
-export interface Ticket {
-  readonly text: string
-  readonly replies: string[]
-  readonly isUrgent: boolean
-  isCancelled: boolean
-  resolve(replies: readonly string[]): void
-  reject(reason: unknown): void
-}
-
-/** Who waits for a line: a program line by number, a command by its ticket, or nobody (marks). */
-type Owner =
-  | { readonly kind: 'program'; readonly line: number; readonly feed: Feed }
-  | { readonly kind: 'command'; readonly ticket: Ticket }
-  | { readonly kind: 'driver' }
-
-const DRIVER: Owner = { kind: 'driver' }
+} from './window-state.ts'
 
 export interface ConversationOptions {
   readonly clock: Clock
@@ -56,16 +31,12 @@ export class Conversation {
   readonly #link: SerialLink
   readonly #onEvent: (event: ControllerEvent) => void
   readonly #window: SendWindow<Owner>
-  readonly #tickets: Ticket[] = []
-  #feed: Feed | undefined
+  readonly #outbox: Outbox
   #failure: DriverError | undefined
   #isWritable = true
   #isPumpDue = false
   #bytesSent = 0
-  #linesSent = 0
-  #lastMark = 0
   #ackedLine = 0
-  #lastWriteMs: number
   /** Since when nothing has moved the acknowledgements, and nothing says that the controller works on it. */
   #stalledSinceMs: number
   #probes = 0
@@ -78,8 +49,8 @@ export class Conversation {
     this.#link = options.link
     this.#onEvent = options.onEvent
     this.#window = createWindow(options.tuning)
-    this.#lastWriteMs = this.#clock.nowMs()
-    this.#stalledSinceMs = this.#lastWriteMs
+    this.#outbox = new Outbox(this.#window, options.tuning.markEveryLines)
+    this.#stalledSinceMs = this.#clock.nowMs()
   }
 
   get failure(): DriverError | undefined {
@@ -96,7 +67,7 @@ export class Conversation {
 
   statistics(bytesReceived: number): LinkStatistics {
     return {
-      linesSent: this.#linesSent,
+      linesSent: this.#outbox.linesSent,
       linesAcked: this.#window.acked,
       bytesSent: this.#bytesSent,
       bytesReceived,
@@ -108,7 +79,7 @@ export class Conversation {
 
   /** Feeds a program from now on; one at a time. */
   feed(feed: Feed | undefined): void {
-    this.#feed = feed
+    this.#outbox.feed = feed
     this.#pump()
   }
 
@@ -127,8 +98,7 @@ export class Conversation {
         },
         { once: true },
       )
-      if (isUrgent) this.#tickets.unshift(ticket)
-      else this.#tickets.push(ticket)
+      this.#outbox.push(ticket)
       this.#pump()
     })
   }
@@ -172,9 +142,7 @@ export class Conversation {
     this.#probes++
     if (this.#failure || this.#window.settlingFrom !== undefined) return
     // The line feed ends a line whose own was lost on the way; alone it is not acknowledged.
-    const rewound = takeRewound(this.#window)
-    if (rewound) this.#write(`\n${rewound.frame}`)
-    else this.#write(`\n${this.#appendMark()}`)
+    this.#write(`\n${this.#outbox.nextProbe()}`)
   }
 
   /** Milliseconds without progress after which the next probe is due. */
@@ -186,12 +154,7 @@ export class Conversation {
   fail(error: DriverError): void {
     if (this.#failure) return
     this.#failure = error
-    this.#feed?.stop(error)
-    for (const ticket of this.#tickets.splice(0)) ticket.reject(error)
-    for (let n = this.#window.acked + 1; n < this.#window.next; n++) {
-      const owner = entryOf(this.#window, n)?.owner
-      if (owner?.kind === 'command') owner.ticket.reject(error)
-    }
+    this.#outbox.fail(error)
     this.#onEvent({ kind: 'lost', error })
   }
 
@@ -214,7 +177,7 @@ export class Conversation {
         this.#settleLater()
         return
       case 'noise':
-        this.#feed?.stop(
+        this.#outbox.feed?.stop(
           new DriverError(
             'DRIVER_NOISE',
             `${verdict.resends} resends in ${this.#window.next} lines`,
@@ -305,14 +268,12 @@ export class Conversation {
 
   #pump(): void {
     this.#announceAcked()
-    if (this.#failure || !this.#isWritable || this.#window.settlingFrom !== undefined) return
-    let frames = ''
-    for (;;) {
-      const frame = this.#nextFrame()
-      if (frame === '') break
-      frames += frame
-    }
-    if (frames !== '') this.#write(frames)
+    if (this.#failure || !this.#isWritable) return
+    const wasIdle = this.inFlight === 0
+    const frames = this.#outbox.nextFrames()
+    if (frames === '') return
+    if (wasIdle) this.#progress()
+    this.#write(frames)
   }
 
   // One event a batch: whoever listens wants the last line executed, not each.
@@ -323,103 +284,7 @@ export class Conversation {
     this.#onEvent({ kind: 'acked', line })
   }
 
-  #nextFrame(): string {
-    if (isRewound(this.#window)) return this.#nextRewound()
-    const ticket = this.#tickets[0]
-    if (ticket) return this.#nextCommand(ticket)
-    return this.#nextProgramLine()
-  }
-
-  #nextRewound(): string {
-    const entry = peek(this.#window)
-    if (!entry) return ''
-    const { owner } = entry
-    if (owner.kind === 'program' && owner.feed.isStopped) {
-      // Its number is owed, its text is not: nothing of a stopped program is written any more.
-      entry.text = markText(entry.n)
-      entry.frame = frameCommand(entry.n, entry.text)
-      entry.by = 'mark'
-      entry.owner = DRIVER
-    }
-    if (!hasRoom(this.#window, entry.frame.length)) return ''
-    takeRewound(this.#window)
-    // First of a rewind: ends whatever half line the controller's own flush left behind.
-    return this.#window.cursor - 1 === this.#window.received + 1 ? `\n${entry.frame}` : entry.frame
-  }
-
-  #nextCommand(ticket: Ticket): string {
-    if (ticket.isCancelled) {
-      this.#tickets.shift()
-      return this.#nextFrame()
-    }
-    const frame = this.#frameOf(ticket)
-    if (frame === undefined) {
-      this.#tickets.shift()
-      return this.#nextFrame()
-    }
-    // What the emergency parser takes from the receive interrupt needs no room in the queue it is meant to unblock.
-    if (!ticket.isUrgent && !hasRoom(this.#window, frame.length)) return ''
-    this.#tickets.shift()
-    const by = /^M105(?!\d)/.test(ticket.text) ? 'temperatures' : 'ok'
-    return this.#append(ticket.text, frame, by, { kind: 'command', ticket })
-  }
-
-  #frameOf(ticket: Ticket): string | undefined {
-    try {
-      return frameProgramLine(this.#window.next, ticket.text)
-    } catch (error) {
-      ticket.reject(error)
-      return undefined
-    }
-  }
-
-  #nextProgramLine(): string {
-    const feed = this.#feed
-    const line = feed?.peek()
-    if (!feed || !line) return ''
-    if (
-      !this.#window.isNumbered &&
-      this.#window.next - this.#lastMark >= this.#tuning.markEveryLines
-    ) {
-      if (!hasRoom(this.#window, markText(this.#window.next).length + 12)) return ''
-      return this.#appendMark()
-    }
-    const frame = this.#frameOfLine(feed, line)
-    if (frame === '' || !hasRoom(this.#window, frame.length)) return ''
-    feed.take()
-    return this.#append(line.text, frame, 'ok', { kind: 'program', line: line.line, feed })
-  }
-
-  #frameOfLine(
-    feed: Feed,
-    { line, text }: { readonly line: number; readonly text: string },
-  ): string {
-    try {
-      return frameProgramLine(this.#window.next, text)
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error)
-      feed.stop(
-        new DriverError('DRIVER_LINE_REFUSED', `line ${line}: ${message}`, { line, cause: error }),
-      )
-      return ''
-    }
-  }
-
-  #appendMark(): string {
-    const text = markText(this.#window.next)
-    this.#lastMark = this.#window.next
-    return this.#append(text, frameCommand(this.#window.next, text), 'mark', DRIVER)
-  }
-
-  #append(text: string, frame: string, by: Acknowledgement, owner: Owner): string {
-    if (this.inFlight === 0) this.#progress()
-    append(this.#window, { text, frame, by }, owner)
-    this.#linesSent++
-    return frame
-  }
-
   #write(frames: string): void {
-    this.#lastWriteMs = this.#clock.nowMs()
     this.#bytesSent += frames.length
     this.#isWritable = this.#link.write(frames)
   }

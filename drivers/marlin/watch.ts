@@ -18,23 +18,29 @@ export interface WatchOptions {
 /** Watches until `signal` aborts or the conversation fails: probes a stalled link, then gives it up. */
 export function startWatch(options: WatchOptions): void {
   const { clock, tuning, conversation, link, signal } = options
+  const look = createLook(options)
   const loop = async (): Promise<void> => {
-    let suspectedAtMs: number | undefined
     while (!conversation.failure) {
       await clock.sleep(tuning.watchMs, signal)
       link.checkPresence()
-      if (conversation.failure || conversation.inFlight === 0) continue
-      const error = faultOf(options)
-      // A process that was stopped itself finds its timers due before it has read what came meanwhile: look twice.
-      if (!error) suspectedAtMs = undefined
-      else if (suspectedAtMs === undefined) suspectedAtMs = clock.nowMs()
-      else conversation.fail(error)
-      if (!error && clock.nowMs() - conversation.stalledSinceMs >= conversation.probeDelayMs)
-        conversation.probe()
+      if (!conversation.failure && conversation.inFlight > 0) look()
     }
   }
   // Ends by its signal only.
   loop().catch(() => undefined)
+}
+
+function createLook(options: WatchOptions): () => void {
+  const { clock, conversation } = options
+  let isSuspected = false
+  return () => {
+    const error = faultOf(options)
+    // A process that was stopped itself finds its timers due before it has read what came meanwhile: look twice.
+    if (error && isSuspected) conversation.fail(error)
+    isSuspected = error !== undefined
+    const stalledMs = clock.nowMs() - conversation.stalledSinceMs
+    if (!error && stalledMs >= conversation.probeDelayMs) conversation.probe()
+  }
 }
 
 function faultOf({

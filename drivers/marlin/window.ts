@@ -1,28 +1,7 @@
-/** What is in flight to Marlin and what its replies mean for it: go-back-N, no clock, no I/O, deterministic. */
+/** What Marlin's replies mean for the lines in flight: go-back-N, no clock, no I/O, deterministic. */
 import { MARK_MODULUS } from './codec.ts'
 import type { Reply } from './replies.ts'
-
-export interface WindowLimits {
-  /** Lines the firmware queues (BUFSIZE) as assumed until it tells. */
-  readonly bufferLines: number
-  readonly maxBufferLines: number
-  /** Bytes its receive ring holds. */
-  readonly ringBytes: number
-  readonly noiseBurst: number
-  readonly noiseResendsPerLine: number
-}
-
-/** How an entry is acknowledged: `temperatures` only by `ok T:`, `mark` only by its own echo, the rest by `ok`. */
-export type Acknowledgement = 'ok' | 'temperatures' | 'mark'
-
-/** One numbered line, kept until long after it is acknowledged. */
-export interface Entry<Owner> {
-  readonly n: number
-  text: string
-  frame: string
-  by: Acknowledgement
-  owner: Owner
-}
+import { type Entry, entryOf, RING_LINES, type SendWindow } from './window-state.ts'
 
 /** What the owner of the window does next. */
 export type Verdict =
@@ -39,125 +18,12 @@ export type Verdict =
 
 /** Acknowledged entries kept for a firmware that asks further back than was acknowledged (PrusaLink keeps 100). */
 const HISTORY_LINES = 128
-const RING = 512
-const MASK = RING - 1
 /** Above the threshold the window grows by one line in this many acknowledgements. */
 const CAUTIOUS_GROWTH_LINES = 64
 
 const NOTHING: Verdict = { kind: 'nothing' }
 const ACKED: Verdict = { kind: 'acked' }
 const PROBE: Verdict = { kind: 'probe' }
-
-/** Owned and changed by one driver; read freely, change only through the functions of this file. */
-export interface SendWindow<Owner> {
-  readonly limits: WindowLimits
-  readonly entries: (Entry<Owner> | undefined)[]
-  /** Every line up to this number was executed. */
-  acked: number
-  /** Every line up to this number was at least received (a Resend said so); never below `acked`. */
-  received: number
-  /** The number written next; below `next` while rewound. */
-  cursor: number
-  /** The number the next new line gets. */
-  next: number
-  /** Bytes of the lines in (received, cursor). */
-  outstandingBytes: number
-  windowLines: number
-  thresholdLines: number
-  cleanAcks: number
-  bufferLines: number
-  reportedLines: number
-  /** True once an `ok N` was seen: from then on bare oks mean nothing. */
-  isNumbered: boolean
-  /** A Resend was accepted and the stale lines of the window are still arriving. */
-  settlingFrom: number | undefined
-  /** What the very next reply must be, for Marlin prints error, Resend and its bare ok in one breath. */
-  expecting: 'nothing' | 'resend' | 'bareOk'
-  errorLastLine: number | undefined
-  resends: number
-  noiseLevel: number
-}
-
-/** An empty window whose first line will be number 1 (after `M110 N0`). */
-export function createWindow<Owner>(limits: WindowLimits): SendWindow<Owner> {
-  return {
-    limits,
-    entries: new Array<Entry<Owner> | undefined>(RING).fill(undefined),
-    acked: 0,
-    received: 0,
-    cursor: 1,
-    next: 1,
-    outstandingBytes: 0,
-    windowLines: 1,
-    thresholdLines: limits.maxBufferLines,
-    cleanAcks: 0,
-    bufferLines: limits.bufferLines,
-    reportedLines: 0,
-    isNumbered: false,
-    settlingFrom: undefined,
-    expecting: 'nothing',
-    errorLastLine: undefined,
-    resends: 0,
-    noiseLevel: 0,
-  }
-}
-
-/** Lines written and not known to be executed. */
-export function inFlightLines(window: SendWindow<unknown>): number {
-  return window.next - 1 - window.acked
-}
-
-/** Lines that may be in flight now. */
-export function limitLines(window: SendWindow<unknown>): number {
-  return Math.min(window.windowLines, window.bufferLines)
-}
-
-/** Whether a frame of `bytes` may be written now: by lines, by bytes of the receive ring, and not while settling. */
-export function hasRoom(window: SendWindow<unknown>, bytes: number): boolean {
-  if (window.settlingFrom !== undefined) return false
-  const lines = window.cursor - 1 - window.received
-  if (lines === 0) return true
-  return lines < limitLines(window) && window.outstandingBytes + bytes <= window.limits.ringBytes
-}
-
-/** True when the next frame to write is an old one. */
-export function isRewound(window: SendWindow<unknown>): boolean {
-  return window.cursor < window.next
-}
-
-/** Takes a new frame as written. The caller has checked {@link hasRoom} and {@link isRewound} (a probe needs only the latter). */
-export function append<Owner>(
-  window: SendWindow<Owner>,
-  line: { readonly text: string; readonly frame: string; readonly by: Acknowledgement },
-  owner: Owner,
-): Entry<Owner> {
-  const entry: Entry<Owner> = { n: window.next, ...line, owner }
-  window.entries[entry.n & MASK] = entry
-  window.next++
-  window.cursor++
-  window.outstandingBytes += entry.frame.length
-  return entry
-}
-
-/** The rewound entry that is written next, taken as written; `undefined` when there is none. Check {@link hasRoom} with {@link peek}. */
-export function takeRewound<Owner>(window: SendWindow<Owner>): Entry<Owner> | undefined {
-  const entry = peek(window)
-  if (!entry) return undefined
-  window.cursor++
-  window.outstandingBytes += entry.frame.length
-  return entry
-}
-
-/** The rewound entry that would be written next. */
-export function peek<Owner>(window: SendWindow<Owner>): Entry<Owner> | undefined {
-  return isRewound(window) ? entryOf(window, window.cursor) : undefined
-}
-
-/** The entry numbered `n`, as long as it is in flight or in history. */
-export function entryOf<Owner>(window: SendWindow<Owner>, n: number): Entry<Owner> | undefined {
-  const entry = window.entries[n & MASK]
-  return entry?.n === n ? entry : undefined
-}
 
 /** Applies one reply. Everything between the old and the new `acked` was executed. */
 export function hear(window: SendWindow<unknown>, reply: Reply): Verdict {
@@ -297,7 +163,7 @@ function requestRewind(window: SendWindow<unknown>, from: number, isConfirmed: b
     if (from > window.next)
       return { kind: 'impossible', reason: `line ${from} asked, ${window.next} is next` }
     // Acknowledgements were counted that were none (an ok of a fragment): the firmware's own count decides.
-    const isKept = window.next - from < RING && window.acked - from < HISTORY_LINES
+    const isKept = window.next - from < RING_LINES && window.acked - from < HISTORY_LINES
     if (!isKept) return { kind: 'impossible', reason: `line ${from} asked, too long ago` }
   }
   // Each stale line of the window asks again for the same: one rewind answers them all.

@@ -63,20 +63,22 @@ export class Receiver {
       this.#head = (this.#head + 1) % this.#ring.length
       this.#count--
       if (byte !== LINE_FEED && byte !== CARRIAGE_RETURN) {
-        if (byte === SEMICOLON) this.#isComment = true
-        if (!this.#isComment && this.#line.length < MAX_COMMAND_CHARS)
-          this.#line += String.fromCharCode(byte)
+        this.#assemble(byte)
         continue
       }
       const line = this.#line
       this.#line = ''
       this.#isComment = false
-      if (line !== '') {
-        const received = this.#accept(line.trimStart())
-        if (received) return received
-      }
+      const received = line === '' ? undefined : this.#accept(line.trimStart())
+      if (received) return received
     }
     return undefined
+  }
+
+  #assemble(byte: number): void {
+    if (byte === SEMICOLON) this.#isComment = true
+    if (!this.#isComment && this.#line.length < MAX_COMMAND_CHARS)
+      this.#line += String.fromCharCode(byte)
   }
 
   #accept(line: string): Received | undefined {
