@@ -1,0 +1,170 @@
+/** The print engine on a bench: real journal and spool, fake controller, a program given as text, a clock that stands still. */
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createLogger } from '#lib/logger.ts'
+import type { OpenedPrint } from '../../firmware/core/admission/opened-print.ts'
+import { Machine } from '../../firmware/core/engine/machine.ts'
+import { PrintEngine } from '../../firmware/core/engine/print-engine.ts'
+import type { PrintScripts } from '../../firmware/core/engine/print-run.ts'
+import { Journal } from '../../firmware/core/journal/journal.ts'
+import { Spool } from '../../firmware/core/spool.ts'
+import { type FakeClock, fakeClock } from './core-clock.ts'
+import { type FakeController, fakeController } from './core-controller.ts'
+
+const NO_SCRIPTS: PrintScripts = { start: [], pause: [], resume: [], cancel: [], abnormalEnd: [] }
+
+export interface Bench extends AsyncDisposable {
+  readonly clock: FakeClock
+  readonly journal: Journal
+  readonly spool: Spool
+  readonly machine: Machine
+  readonly controller: FakeController
+  readonly engine: PrintEngine
+  /** Block texts handed out, to look at after they should have been zeroed. */
+  readonly handedOut: Uint8Array[]
+  /** Jobs whose file the engine said is no longer needed. */
+  readonly ended: string[]
+  types(): readonly string[]
+  /** Resolves when no print runs any more. */
+  finished(): Promise<void>
+}
+
+export interface BenchOptions {
+  /** Program text by block. */
+  readonly blocks: readonly string[]
+  /** Thrown when block `at` is opened for printing. */
+  readonly fault?: { readonly at: number; readonly error: Error }
+  /** Thrown when the job is opened at its start. */
+  readonly openFault?: () => Error | undefined
+  readonly scripts?: Partial<PrintScripts>
+  readonly usesGranted?: number
+  readonly manifestDigest?: string
+}
+
+/** One job, `aa`, is ready; the controller is connected. */
+export async function engineBench(directory: string, options: BenchOptions): Promise<Bench> {
+  const home = mkdtempSync(join(directory, 'bench-'))
+  const clock = fakeClock()
+  const handedOut: Uint8Array[] = []
+  const ended: string[] = []
+  const journal = new Journal({
+    path: join(home, 'journal'),
+    stamp: () => ({ atMs: clock.wallMs(), quality: 'rtc' }),
+  })
+  const limits = { maxBytes: 1 << 20, maxFileBytes: 1 << 20, reserveBytes: 0 }
+  const spool = await Spool.open(join(home, 'spool'), limits)
+  const controller = fakeController()
+  const machine = new Machine({
+    name: 'motion',
+    open: async onEvent => {
+      controller.onEvent = onEvent
+      return controller
+    },
+    heatersOff: ['M104 S0', 'M140 S0'],
+    clock,
+    journal,
+    log: createLogger({ name: 'bench', level: 'silent' }),
+  })
+  const connecting = new AbortController()
+  const keeping = machine.keepConnected(connecting.signal).catch(() => undefined)
+  while (!machine.isConnected) await new Promise(resolve => setImmediate(resolve))
+  addReadyJob(journal, spool, 'aa', options.usesGranted ?? 1)
+  const running: Promise<void>[] = []
+  const engine = new PrintEngine({
+    journal,
+    machine,
+    clock,
+    scripts: { ...NO_SCRIPTS, ...options.scripts },
+    openJob: async id => {
+      const fault = options.openFault?.()
+      if (fault) throw fault
+      const print = printOf(options, handedOut)
+      const source = await spool.open(id)
+      return {
+        print,
+        source,
+        context: undefined as never,
+        [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
+      }
+    },
+    onChange: () => undefined,
+    onEnded: id => ended.push(id),
+    keep: promise => {
+      running.push(promise)
+      promise.catch(() => undefined)
+    },
+  })
+  return {
+    clock,
+    journal,
+    spool,
+    machine,
+    controller,
+    engine,
+    handedOut,
+    ended,
+    finished: async () => void (await Promise.all(running)),
+    types: () => journal.events(0, 1000).map(({ type }) => type),
+    async [Symbol.asyncDispose]() {
+      controller.allow()
+      await engine.close()
+      connecting.abort()
+      await keeping
+      journal[Symbol.dispose]()
+    },
+  }
+}
+
+export function addReadyJob(journal: Journal, spool: Spool, id: string, usesGranted: number): void {
+  writeFileSync(spool.pathOf(id), 'sealed')
+  journal.receive(
+    { id, name: `${id}.mpf`, origin: 'usb', sizeBytes: 6, sha256: id },
+    { type: 'job.received', job: id, message: 'copied' },
+  )
+  journal.admit(
+    id,
+    {
+      fileId: 'file',
+      manifestDigest: 'digest',
+      title: 'part',
+      grantId: 'grant',
+      usesGranted,
+      lines: 10,
+      layers: 2,
+    },
+    [],
+  )
+}
+
+function printOf(options: BenchOptions, handedOut: Uint8Array[]): OpenedPrint {
+  return {
+    facts: {
+      fileId: 'file',
+      manifestDigest: options.manifestDigest ?? 'digest',
+      title: 'part',
+      lines: options.blocks.join('').split('\n').length - 1,
+      layers: 2,
+      estimatedS: 90,
+      revision: 1,
+      signedAtMs: 0,
+      grant: { id: 'grant', usesGranted: options.usesGranted ?? 1, epoch: 0 },
+    },
+    async *blocks(signal) {
+      let line = 0
+      for (const [index, block] of options.blocks.entries()) {
+        signal.throwIfAborted()
+        if (options.fault?.at === index) throw options.fault.error
+        const text = Buffer.from(block)
+        handedOut.push(text)
+        const commands = block
+          .trimEnd()
+          .split('\n')
+          .map(text => ({ line: ++line, text, layer: index + 1 }))
+          .filter(({ text }) => !text.startsWith(';'))
+          .values()
+        yield { text, commands: () => ({ next: () => commands.next().value }) }
+      }
+    },
+    [Symbol.dispose]: () => undefined,
+  }
+}
