@@ -29,6 +29,7 @@ export interface DeskPrinter extends AsyncDisposable {
   readonly directory: string
   readonly stick: string
   readonly config: Config
+  readonly configFile: string
   readonly key: KeyObject
   readonly publisher: SigningKey
 }
@@ -72,7 +73,8 @@ export async function deskPrinter(usb: Record<string, unknown> = {}): Promise<De
   const publisher = signingKey()
   const bundleFile = join(directory, 'trust.json')
   await writeFile(bundleFile, JSON.stringify(trustBundle(publisher)))
-  const config = parseConfig({
+  const configFile = join(directory, 'config.json')
+  const settings = {
     printer: {
       serial: 'T-1',
       tenant: TENANT,
@@ -93,11 +95,14 @@ export async function deskPrinter(usb: Record<string, unknown> = {}): Promise<De
     trust: { bundleFile },
     keys: { printerKeyFile: keyFile },
     log: { level: 'silent' },
-  })
+  }
+  await writeFile(configFile, JSON.stringify(settings))
+  const config = parseConfig(settings)
   return {
     directory,
     stick,
     config,
+    configFile,
     key,
     publisher,
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),

@@ -1,0 +1,41 @@
+/** A core that prints what is on its stick and kills itself, without warning, right after its n-th journal step. */
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { loadConfig } from '#config'
+import { startCore } from '../../firmware/core/core.ts'
+import { fakeController } from './core-controller.ts'
+import { desktopPorts, untilEvent } from './core-printer.ts'
+
+const [, , configFile = '', executedFile = '', lastStep = '0'] = process.argv
+
+const config = await loadConfig(configFile)
+const executed = openSync(executedFile, 'a')
+const controller = fakeController()
+controller.allow()
+let steps = 0
+let isStarted = false
+
+await using core = await startCore(
+  { ...config, usb: { ...config.usb, autoStart: 'start' } },
+  desktopPorts(
+    async onEvent => {
+      controller.onEvent = event => {
+        if (event.kind === 'acked') writeSync(executed, `${event.line}\n`)
+        onEvent(event)
+      }
+      return controller
+    },
+    {
+      journalObserver: {
+        step() {
+          steps += 1
+          if (steps === Number(lastStep)) process.kill(process.pid, 'SIGKILL')
+        },
+      },
+    },
+  ),
+  new AbortController().signal,
+)
+isStarted = true
+await untilEvent(core.journal, ({ type }) => /job\.(done|failed)|refused/.test(type))
+closeSync(executed)
+process.stdout.write(`${JSON.stringify({ steps, isStarted })}\n`)
