@@ -7,6 +7,7 @@ import { frameCommand, isEmergencyCommand } from './codec.ts'
 import type { Feed } from './feed.ts'
 import { Outbox, type Owner, type Ticket } from './outbox.ts'
 import { parseReply, type Reply } from './replies.ts'
+import { eventOf, faultOf } from './reports.ts'
 import type { MarlinTuning } from './tuning.ts'
 import { hear, settle, type Verdict } from './window.ts'
 import {
@@ -85,22 +86,12 @@ export class Conversation {
 
   /** Issues a command; resolves with its reply lines. */
   command(text: string, signal?: AbortSignal): Promise<readonly string[]> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure) return reject(this.#failure)
-      if (signal?.aborted) return reject(signal.reason)
-      const isUrgent = this.hasEmergencyParser && isEmergencyCommand(text)
-      const ticket: Ticket = { text, replies: [], isUrgent, isCancelled: false, resolve, reject }
-      signal?.addEventListener(
-        'abort',
-        () => {
-          ticket.isCancelled = true
-          reject(signal.reason)
-        },
-        { once: true },
-      )
-      this.#outbox.push(ticket)
-      this.#pump()
-    })
+    return this.#issue(text, false, signal)
+  }
+
+  /** Resolves when everything issued before was executed and, without ADVANCED_OK, the count of acknowledgements is proved. */
+  async prove(signal: AbortSignal): Promise<void> {
+    if (!this.#window.isNumbered) await this.#issue('', true, signal)
   }
 
   /** Takes one line of the controller. */
@@ -161,6 +152,35 @@ export class Conversation {
   /** The frame a numbered emergency stop has: the next number in order. */
   emergencyFrame(): string {
     return frameCommand(this.#window.next, 'M112')
+  }
+
+  #issue(text: string, isMark: boolean, signal?: AbortSignal): Promise<readonly string[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) return reject(this.#failure)
+      if (signal?.aborted) return reject(signal.reason)
+      const abort = (): void => {
+        ticket.isCancelled = true
+        ticket.reject(signal?.reason)
+      }
+      const ticket: Ticket = {
+        text,
+        isMark,
+        isUrgent: this.hasEmergencyParser && isEmergencyCommand(text),
+        replies: [],
+        isCancelled: false,
+        resolve: replies => {
+          signal?.removeEventListener('abort', abort)
+          resolve(replies)
+        },
+        reject: reason => {
+          signal?.removeEventListener('abort', abort)
+          reject(reason)
+        },
+      }
+      signal?.addEventListener('abort', abort, { once: true })
+      this.#outbox.push(ticket)
+      this.#pump()
+    })
   }
 
   #obey(verdict: Verdict, before: number): void {
@@ -228,42 +248,15 @@ export class Conversation {
   }
 
   #publish(reply: Reply): void {
-    switch (reply.kind) {
-      case 'temperatures':
-        // Heating waits report like this and nothing else on builds without busy lines.
-        if (reply.isWaiting) this.#progress()
-        this.#publishTemperatures(reply.temperatures)
-        return
-      case 'okTemperatures':
-        this.#publishTemperatures(reply.temperatures)
-        return
-      case 'busy':
-        this.#progress()
-        this.#onEvent(reply)
-        return
-      case 'position':
-      case 'action':
-        this.#onEvent(reply)
-        return
-      case 'start':
-        this.fail(
-          new DriverError('DRIVER_RESET', `controller restarted after line ${this.#window.acked}`),
-        )
-        return
-      case 'fatal':
-        this.fail(new DriverError('DRIVER_HALTED', reply.text))
-        return
-      case 'echo':
-      case 'message':
-        this.#onEvent({ kind: 'message', text: reply.text })
-        return
-      default:
-    }
-  }
-
-  #publishTemperatures(temperatures: Temperatures): void {
-    this.temperatures = { ...this.temperatures, ...temperatures }
-    this.#onEvent({ kind: 'temperatures', temperatures: this.temperatures })
+    // Heating waits report like this, and nothing else, on builds without busy lines.
+    const isWorking = reply.kind === 'busy' || (reply.kind === 'temperatures' && reply.isWaiting)
+    if (isWorking) this.#progress()
+    if (reply.kind === 'temperatures' || reply.kind === 'okTemperatures')
+      this.temperatures = { ...this.temperatures, ...reply.temperatures }
+    const event = eventOf(reply)
+    if (event) this.#onEvent(event)
+    const fault = faultOf(reply, this.#window.acked)
+    if (fault) this.fail(fault)
   }
 
   #pump(): void {

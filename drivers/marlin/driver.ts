@@ -125,6 +125,7 @@ class MarlinController implements Controller {
       await feed.finished
       await conversation.command('M400', signal)
       const position = await readPosition(conversation, this.#tuning, signal)
+      await conversation.prove(signal)
       return { lastLine: feed.lastExecuted, lines: feed.executedLines, position }
     } finally {
       signal.removeEventListener('abort', abort)

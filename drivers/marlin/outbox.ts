@@ -18,6 +18,8 @@ export interface Ticket {
   readonly text: string
   readonly replies: string[]
   readonly isUrgent: boolean
+  /** A mark instead of `text`: resolves when everything before it was executed, by the controller's own word. */
+  readonly isMark: boolean
   isCancelled: boolean
   resolve(replies: readonly string[]): void
   reject(reason: unknown): void
@@ -117,12 +119,14 @@ export class Outbox {
     // What the emergency parser takes from the receive interrupt needs no room in the queue it is meant to unblock.
     if (!ticket.isUrgent && !hasRoom(this.#window, frame.length)) return ''
     this.#tickets.shift()
+    if (ticket.isMark) return this.#appendMark({ kind: 'command', ticket })
     const by = /^M105(?!\d)/.test(ticket.text) ? 'temperatures' : 'ok'
     return this.#append(ticket.text, frame, by, { kind: 'command', ticket })
   }
 
   #frameOf(ticket: Ticket): string | undefined {
     try {
+      if (ticket.isMark) return frameCommand(this.#window.next, markText(this.#window.next))
       return frameProgramLine(this.#window.next, ticket.text)
     } catch (error) {
       ticket.reject(error)
@@ -160,10 +164,10 @@ export class Outbox {
     }
   }
 
-  #appendMark(): string {
+  #appendMark(owner: Owner = DRIVER): string {
     const text = markText(this.#window.next)
     this.#lastMark = this.#window.next
-    return this.#append(text, frameCommand(this.#window.next, text), 'mark', DRIVER)
+    return this.#append(text, frameCommand(this.#window.next, text), 'mark', owner)
   }
 
   #append(text: string, frame: string, by: Acknowledgement, owner: Owner): string {

@@ -52,6 +52,9 @@ export interface SendWindow<Owner> {
   /** What the very next reply must be, for Marlin prints error, Resend and its bare ok in one breath. */
   expecting: 'nothing' | 'resend' | 'bareOk'
   errorLastLine: number | undefined
+  /** Marks prove the count: the last one heard (0 = none yet), and the plain oks counted since. */
+  lastMark: number
+  oksSinceMark: number
   resends: number
   noiseLevel: number
 }
@@ -75,6 +78,8 @@ export function createWindow<Owner>(limits: WindowLimits): SendWindow<Owner> {
     settlingFrom: undefined,
     expecting: 'nothing',
     errorLastLine: undefined,
+    lastMark: 0,
+    oksSinceMark: 0,
     resends: 0,
     noiseLevel: 0,
   }

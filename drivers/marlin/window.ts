@@ -24,6 +24,10 @@ const CAUTIOUS_GROWTH_LINES = 64
 const NOTHING: Verdict = { kind: 'nothing' }
 const ACKED: Verdict = { kind: 'acked' }
 const PROBE: Verdict = { kind: 'probe' }
+const UNCHECKED_EXECUTION: Verdict = {
+  kind: 'impossible',
+  reason: 'a line without a number was executed',
+}
 
 /** Applies one reply. Everything between the old and the new `acked` was executed. */
 export function hear(window: SendWindow<unknown>, reply: Reply): Verdict {
@@ -34,7 +38,7 @@ export function hear(window: SendWindow<unknown>, reply: Reply): Verdict {
     case 'ok':
       return expecting === 'bareOk' && reply.line === undefined ? NOTHING : hearOk(window, reply)
     case 'okTemperatures':
-      return acknowledgeFirst(window, entry => entry.by === 'temperatures')
+      return hearTemperatures(window)
     case 'mark':
       return hearMark(window, reply.tag)
     case 'linkError':
@@ -74,10 +78,8 @@ function hearOk(window: SendWindow<unknown>, reply: Reply & { readonly kind: 'ok
     const isInFlight = reply.line > window.acked && reply.line < window.next
     return isInFlight ? acknowledge(window, reply.line) : NOTHING
   }
-  if (window.isNumbered)
-    return reply.queueFree === undefined
-      ? NOTHING
-      : { kind: 'impossible', reason: 'a line without a number was executed' }
+  if (window.isNumbered) return reply.queueFree === undefined ? NOTHING : UNCHECKED_EXECUTION
+  window.oksSinceMark++
   // Counting: an ok more than there are lines, or one for a line that announces itself, is no acknowledgement.
   const n = window.acked + 1
   if (n >= window.cursor || entryOf(window, n)?.by !== 'ok') return NOTHING
@@ -85,9 +87,18 @@ function hearOk(window: SendWindow<unknown>, reply: Reply & { readonly kind: 'ok
 }
 
 function hearMark(window: SendWindow<unknown>, tag: number): Verdict {
-  // Its own ok follows at once and means nothing more.
-  if (!window.isNumbered) window.expecting = 'bareOk'
-  return acknowledgeFirst(window, entry => entry.by === 'mark' && entry.n % MARK_MODULUS === tag)
+  const mark = findInFlight(window, entry => entry.by === 'mark' && entry.n % MARK_MODULUS === tag)
+  if (mark === undefined) return NOTHING
+  if (!window.isNumbered) {
+    // Its own ok follows at once and means nothing more.
+    window.expecting = 'bareOk'
+    // Oks get lost on the way but are never added: one too many was the ok of a line that nobody numbered and nothing checked.
+    const isProven = window.lastMark === 0 || window.oksSinceMark < mark - window.lastMark
+    window.lastMark = mark
+    window.oksSinceMark = 0
+    if (!isProven) return UNCHECKED_EXECUTION
+  }
+  return acknowledge(window, mark)
 }
 
 function hearUnknown(window: SendWindow<unknown>, text: string): Verdict {
@@ -101,16 +112,21 @@ function hearUnknown(window: SendWindow<unknown>, text: string): Verdict {
   return NOTHING
 }
 
-/** Executed in order: an answer that names its line acknowledges every line before it. */
-function acknowledgeFirst(
+function findInFlight(
   window: SendWindow<unknown>,
   isIt: (entry: Entry<unknown>) => boolean,
-): Verdict {
+): number | undefined {
   for (let n = window.acked + 1; n < window.next; n++) {
     const entry = entryOf(window, n)
-    if (entry && isIt(entry)) return acknowledge(window, n)
+    if (entry && isIt(entry)) return n
   }
-  return NOTHING
+  return undefined
+}
+
+/** Commands are executed in order: an answer that names its line acknowledges every line before it. */
+function hearTemperatures(window: SendWindow<unknown>): Verdict {
+  const n = findInFlight(window, entry => entry.by === 'temperatures')
+  return n === undefined ? NOTHING : acknowledge(window, n)
 }
 
 function acknowledge(window: SendWindow<unknown>, through: number): Verdict {
@@ -162,7 +178,8 @@ function requestRewind(window: SendWindow<unknown>, from: number, isConfirmed: b
   if (!isSane) {
     if (from > window.next)
       return { kind: 'impossible', reason: `line ${from} asked, ${window.next} is next` }
-    // Acknowledgements were counted that were none (an ok of a fragment): the firmware's own count decides.
+    // Counted oks only get lost; one too many belongs to a line that nothing checked. A damaged `ok N` is repaired instead.
+    if (!window.isNumbered && window.lastMark > 0) return UNCHECKED_EXECUTION
     const isKept = window.next - from < RING_LINES && window.acked - from < HISTORY_LINES
     if (!isKept) return { kind: 'impossible', reason: `line ${from} asked, too long ago` }
   }

@@ -72,6 +72,12 @@ export function execute(firmware: Firmware, text: string): Block | undefined {
   return undefined
 }
 
+/** Whether the firmware has a word for `text`; what it does not know, it does not execute. */
+export function isKnown(text: string): boolean {
+  const code = codeOf(text)
+  return Object.hasOwn(COMMANDS, code) || INERT.has(code)
+}
+
 /** `G01 X1` is G1: spaces and leading zeros after the letter do not count. */
 function codeOf(text: string): string {
   let i = 1

@@ -1,5 +1,5 @@
 /** A Marlin 2 as its replies show it: command queue, acknowledgements, waits, reports, kill. Bytes in, lines out, time as an argument. */
-import { type Block, execute } from './commands.ts'
+import { type Block, execute, isKnown } from './commands.ts'
 import { Machine } from './machine.ts'
 import { Receiver } from './receiver.ts'
 
@@ -214,8 +214,11 @@ export class Firmware {
   }
 
   #finish(command: Queued): void {
-    this.executedCommands++
-    this.#outlet.executed(command.text)
+    // The unknown tail of a line cut in two moves nothing: only what was sent whole, or does something, was executed.
+    if (command.line !== undefined || isKnown(command.text)) {
+      this.executedCommands++
+      this.#outlet.executed(command.text)
+    }
     if (this.isHalted || this.#queue[0] !== command) return
     if (command.text.startsWith('M105')) this.reply(`ok ${this.temperatureReport()}`)
     else this.reply(this.#okOf(command))

@@ -1,0 +1,311 @@
+/** The acknowledgement model: each fact of Marlin's protocol alone, then all of them at once over a lossy link. */
+import fc from 'fast-check'
+import t from 'tap'
+import { frameCommand, markText } from '../../drivers/marlin/codec.ts'
+import { parseReply } from '../../drivers/marlin/replies.ts'
+import { defaultTuning } from '../../drivers/marlin/tuning.ts'
+import { hear, settle } from '../../drivers/marlin/window.ts'
+import {
+  append,
+  createWindow,
+  hasRoom,
+  inFlightLines,
+  isRewound,
+  type SendWindow,
+  takeRewound,
+} from '../../drivers/marlin/window-state.ts'
+import { type LossyLinkOptions, programOf, runLossyLink } from '../fakes/drivers-lossy-link.ts'
+
+type Window = SendWindow<undefined>
+
+function windowWith(lines: number): Window {
+  const window = createWindow<undefined>(defaultTuning)
+  for (let i = 0; i < lines; i++) send(window, `G1 X${i}`)
+  return window
+}
+
+function send(window: Window, text: string): number {
+  const by = text.startsWith('M118') ? 'mark' : text === 'M105' ? 'temperatures' : 'ok'
+  return append(window, { text, frame: frameCommand(window.next, text), by }, undefined).n
+}
+
+function say(window: Window, ...lines: string[]): string[] {
+  return lines.map(line => hear(window, parseReply(line)).kind)
+}
+
+t.test('counts plain acknowledgements', async t => {
+  const window = windowWith(3)
+  say(window, 'ok', 'ok')
+  t.equal(window.acked, 2)
+})
+
+t.test('ignores an acknowledgement more than there are lines', async t => {
+  const window = windowWith(1)
+  t.strictSame(say(window, 'ok', 'ok'), ['acked', 'nothing'])
+  t.equal(window.acked, 1)
+})
+
+t.test('takes a numbered acknowledgement for all lines before it', async t => {
+  const window = windowWith(4)
+  say(window, 'ok N3 P15 B3')
+  t.equal(window.acked, 3)
+})
+
+t.test('ignores a numbered acknowledgement of a line never sent', async t => {
+  const window = windowWith(2)
+  t.strictSame(say(window, 'ok N9 P15 B3', 'ok N0 P15 B3'), ['nothing', 'nothing'])
+})
+
+t.test('ignores bare acknowledgements once they come numbered', async t => {
+  const window = windowWith(4)
+  say(window, 'ok N1 P15 B3', 'ok', 'ok')
+  t.equal(window.acked, 1)
+})
+
+t.test('stops when the firmware acknowledges a numberless line it was never sent', async t => {
+  const window = windowWith(4)
+  say(window, 'ok N1 P15 B3')
+  t.strictSame(say(window, 'ok P15 B3'), ['impossible'])
+})
+
+t.test('swallows exactly the bare ok that follows a Resend', async t => {
+  const window = windowWith(4)
+  const verdicts = say(
+    window,
+    'ok',
+    'Error:checksum mismatch, Last Line: 2',
+    'Resend: 3',
+    'ok',
+    'ok',
+  )
+  t.strictSame(verdicts, ['acked', 'nothing', 'resend', 'nothing', 'acked'])
+  t.equal(window.acked, 2)
+})
+
+t.test('does not swallow a later ok when the bare one was lost', async t => {
+  const window = windowWith(4)
+  say(window, 'Error:checksum mismatch, Last Line: 2', 'Resend: 3', 'echo:busy: processing', 'ok')
+  t.equal(window.acked, 1)
+})
+
+t.test('rewinds once, to the line asked for, after the settle time', async t => {
+  const window = windowWith(4)
+  const ask = ['Error:checksum mismatch, Last Line: 2', 'Resend: 3', 'ok']
+  t.strictSame(say(window, ...ask, ...ask), [
+    'nothing',
+    'resend',
+    'nothing',
+    'nothing',
+    'nothing',
+    'nothing',
+  ])
+  t.notOk(hasRoom(window, 1))
+  settle(window)
+  t.ok(isRewound(window))
+  t.equal(takeRewound(window)?.n, 3)
+  t.equal(takeRewound(window)?.n, 4)
+  t.equal(window.resends, 1)
+})
+
+t.test('believes the Error line when its Resend was damaged', async () => {
+  const window = windowWith(4)
+  t.strictSame(say(window, 'Error:checksum mismatch, Last Line: 2', 'Resenf: 3', 'ok'), [
+    'nothing',
+    'resend',
+    'nothing',
+  ])
+  t.equal(window.settlingFrom, 3)
+  t.equal(window.acked, 0)
+})
+
+t.test('asks again when a Resend names a line that cannot be meant', async t => {
+  const window = windowWith(4)
+  t.strictSame(say(window, 'Resend: 0303', 'ok'), ['probe', 'nothing'])
+  t.strictSame(say(window, 'Error:checksum mismatch, Last Line: 4', 'Resend: 7', 'ok'), [
+    'nothing',
+    'probe',
+    'nothing',
+  ])
+  t.equal(window.settlingFrom, undefined)
+})
+
+t.test('goes back behind a damaged numbered ok when Error and Resend agree', async t => {
+  const window = windowWith(3)
+  say(window, 'ok N2 P15 B3')
+  t.strictSame(say(window, 'Error:checksum mismatch, Last Line: 0', 'Resend: 1', 'ok'), [
+    'nothing',
+    'resend',
+    'nothing',
+  ])
+  settle(window)
+  t.equal(window.acked, 0)
+  t.equal(takeRewound(window)?.n, 1)
+})
+
+t.test('stops when Error and Resend agree on a line not yet sent', async t => {
+  const window = windowWith(3)
+  t.strictSame(say(window, 'Error:checksum mismatch, Last Line: 500', 'Resend: 501'), [
+    'nothing',
+    'impossible',
+  ])
+})
+
+t.test('counts out the ok of a fragment', async t => {
+  const window = windowWith(2)
+  say(window, 'echo:Unknown command: "X0.1 F12000"', 'ok')
+  t.equal(window.acked, 0)
+})
+
+t.test('counts the ok of an unknown command that was sent', async t => {
+  const window = windowWith(0)
+  send(window, 'G777')
+  say(window, 'echo:Unknown command: "G777"', 'ok')
+  t.equal(window.acked, 1)
+})
+
+t.test('acknowledges an M105 by its temperatures only', async t => {
+  const window = windowWith(1)
+  send(window, 'M105')
+  say(window, 'ok', 'ok')
+  t.equal(window.acked, 1)
+  say(window, 'ok T:20.0 /0.0')
+  t.equal(window.acked, 2)
+})
+
+t.test('lets a mark repair the count', async t => {
+  const window = windowWith(3)
+  const n = send(window, markText(window.next))
+  send(window, 'G1 X9')
+  // Two of the three oks were lost.
+  t.strictSame(say(window, 'ok', `~${n}`, 'ok', 'ok'), ['acked', 'acked', 'nothing', 'acked'])
+  t.equal(inFlightLines(window), 0)
+})
+
+t.test('keeps what is outstanding within lines and bytes', async t => {
+  const window = createWindow<undefined>({ ...defaultTuning, ringBytes: 40 })
+  t.ok(hasRoom(window, 95), 'one line always fits')
+  send(window, 'G1 X100.000 Y100.000')
+  t.notOk(hasRoom(window, 10), 'starts with one line in flight')
+  say(window, 'ok')
+  send(window, 'G1 X100.000 Y100.000')
+  t.ok(hasRoom(window, 10))
+  t.notOk(hasRoom(window, 20))
+})
+
+t.test('learns the queue of a firmware that reports it, once it has said so twice', async t => {
+  const window = windowWith(3)
+  say(window, 'ok N1 P15 B7')
+  t.equal(window.bufferLines, 4)
+  say(window, 'ok N2 P15 B7')
+  t.equal(window.bufferLines, 8)
+})
+
+t.test('gives up a link that needs more resends than a checksum can vouch for', async t => {
+  const window = windowWith(2)
+  const verdicts: string[] = []
+  for (let i = 0; i < 20; i++) {
+    verdicts.push(...say(window, 'Error:checksum mismatch, Last Line: 0', 'Resend: 1', 'ok'))
+    settle(window)
+  }
+  t.ok(verdicts.includes('noise'))
+})
+
+const program = fc
+  .array(fc.integer({ min: 0, max: 99_999 }), { minLength: 1, maxLength: 120 })
+  // Each line names its own index, so that a duplicate or a gap cannot hide.
+  .map(values => values.map((value, i) => `G1 X${i}.${value} F6000`))
+
+function link(
+  noise: fc.Arbitrary<Pick<LossyLinkOptions, 'flipInPerByte' | 'flipOutPerByte' | 'dropReplyRate'>>,
+) {
+  return fc
+    .record({
+      seed: fc.integer({ min: 1 }),
+      lines: program,
+      hasAdvancedOk: fc.boolean(),
+      bufferLines: fc.constantFrom(4, 8),
+      ringBytes: fc.constantFrom(127, 255),
+    })
+    .chain(base => noise.map(rates => ({ ...base, ...rates })))
+}
+
+t.test(
+  'executes every line exactly once and in order over a clean link, whatever the interleaving',
+  async _t => {
+    const clean = fc.constant({ flipInPerByte: 0, flipOutPerByte: 0, dropReplyRate: 0 })
+    fc.assert(
+      fc.property(link(clean), options => {
+        const outcome = runLossyLink(options)
+        return (
+          outcome.end === 'drained' &&
+          outcome.resends === 0 &&
+          outcome.overrunBytes === 0 &&
+          outcome.maxInFlight <= options.bufferLines &&
+          outcome.maxBytes <= 127 &&
+          isSame(programOf(outcome.executed), options.lines)
+        )
+      }),
+      { numRuns: 300 },
+    )
+  },
+)
+
+t.test(
+  'executes every line exactly once and in order when replies are lost or damaged',
+  async _t => {
+    const lossy = fc.record({
+      flipInPerByte: fc.constant(0),
+      flipOutPerByte: fc.double({ min: 0, max: 0.01, noNaN: true }),
+      dropReplyRate: fc.double({ min: 0, max: 0.1, noNaN: true }),
+    })
+    fc.assert(
+      fc.property(link(lossy), options => {
+        const outcome = runLossyLink(options)
+        return outcome.end === 'drained' && isSame(programOf(outcome.executed), options.lines)
+      }),
+      { numRuns: 400 },
+    )
+  },
+)
+
+t.test(
+  'with noise both ways it executes exactly the program, or stops: never something else unnoticed',
+  async t => {
+    const noise = fc.record({
+      flipInPerByte: fc.double({ min: 0, max: 0.003, noNaN: true }),
+      flipOutPerByte: fc.double({ min: 0, max: 0.003, noNaN: true }),
+      dropReplyRate: fc.constant(0),
+    })
+    const ends: Record<string, number> = {}
+    fc.assert(
+      fc.property(link(noise), options => {
+        const outcome = runLossyLink(options)
+        ends[outcome.end] = (ends[outcome.end] ?? 0) + 1
+        return (
+          outcome.end !== 'stuck' &&
+          (outcome.end !== 'drained' || isSame(programOf(outcome.executed), options.lines))
+        )
+      }),
+      { numRuns: 400 },
+    )
+    t.ok((ends.drained ?? 0) > 200, 'most links of this quality carry the program')
+    t.comment(ends)
+  },
+)
+
+t.test(
+  'stops when an ok more than was sent proves that an unchecked line was executed',
+  async t => {
+    const window = windowWith(0)
+    const first = send(window, markText(window.next))
+    say(window, `~${first}`, 'ok')
+    send(window, 'G1 X1')
+    send(window, 'G1 X2')
+    const second = send(window, markText(window.next))
+    t.strictSame(say(window, 'ok', 'ok', 'ok', `~${second}`).at(-1), 'impossible')
+  },
+)
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((line, i) => line === b[i])
+}
