@@ -3,7 +3,7 @@
 import { view } from './container.ts'
 import { MpfError } from './errors.ts'
 import { decodeModal, encodeModal, MODAL_BYTES, type ModalState } from './gcode/modal.ts'
-import { MAX_BLOCK_BYTES } from './limits.ts'
+import { MAX_BLOCK_BYTES, MAX_FRAME_BYTES } from './limits.ts'
 import type { ManifestPayload } from './manifest.ts'
 
 export const BLOCK_DIGEST_BYTES = 16
@@ -59,7 +59,10 @@ export function decodeIndex(
     const isContiguous =
       entry.bodyOffset === bodyOffset && (i === 0 ? entry.firstLine === 1 : entry.firstLine > line)
     const isBounded =
-      entry.textBytes > 0 && entry.textBytes <= MAX_BLOCK_BYTES && entry.compressedBytes > 0
+      entry.textBytes > 0 &&
+      entry.textBytes <= MAX_BLOCK_BYTES &&
+      entry.compressedBytes > 0 &&
+      entry.compressedBytes <= MAX_FRAME_BYTES
     if (!isContiguous || !isBounded)
       throw new MpfError('MPF_INDEX', `entry ${i} is not contiguous or out of range`, { block: i })
     bodyOffset += entry.compressedBytes

@@ -11,6 +11,9 @@ const WINDOW_LOG = 20
 /** zlib's smallest output chunk. */
 const MIN_CHUNK_BYTES = 64
 const LF = 10
+/** Magic and descriptor. */
+const FRAME_HEAD_BYTES = 5
+const BLOCK_HEAD_BYTES = 3
 
 export function blockDigest(text: Uint8Array): Uint8Array {
   return createHash('sha256').update(text).digest().subarray(0, BLOCK_DIGEST_BYTES)
@@ -40,13 +43,15 @@ export function decompressBlock(frame: Uint8Array, entry: IndexEntry, block: num
       `block ${block}: frame does not declare ${entry.textBytes} bytes`,
       { block },
     )
+  if (frameBytes(frame) !== frame.length)
+    throw new MpfError('MPF_DECOMPRESS', `block ${block} is not exactly one frame`, { block })
   let text: Buffer
   try {
     text = zstdDecompressSync(frame, {
       maxOutputLength: entry.textBytes,
       chunkSize: Math.max(MIN_CHUNK_BYTES, entry.textBytes),
       params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG },
-      // Without it Node stops after the first frame and ignores the rest.
+      // Without it Node stops after the first frame and ignores the rest; with it, it still takes further frames.
       rejectGarbageAfterEnd: true,
     })
   } catch (cause) {
@@ -79,4 +84,17 @@ function contentSize(frame: Uint8Array): number {
   if (sizeFlag === 0) return frame[5] as number
   if (sizeFlag === 1) return fields.getUint16(5, true) + 256
   return sizeFlag === 2 ? fields.getUint32(5, true) : -1
+}
+
+/** Where the frame's last block ends (RFC 8878 3.1.1.2). A decoder passes silently over empty and skippable frames behind it. */
+function frameBytes(frame: Uint8Array): number {
+  const descriptor = frame[4] as number
+  let at = FRAME_HEAD_BYTES + 2 ** (descriptor >> 6)
+  for (let isLast = false; !isLast && at + BLOCK_HEAD_BYTES <= frame.length; ) {
+    const head = (frame[at] as number) | (view(frame).getUint16(at + 1, true) << 8)
+    isLast = (head & 1) === 1
+    const isRunLength = ((head >> 1) & 3) === 1
+    at += BLOCK_HEAD_BYTES + (isRunLength ? 1 : head >> 3)
+  }
+  return at
 }

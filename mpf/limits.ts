@@ -25,6 +25,8 @@ export const MAX_SEGMENTS = 2 ** 20
 
 export const MAX_META_BYTES = 16 * MIB
 export const MAX_BLOCK_BYTES = MIB
+/** ZSTD_COMPRESSBOUND of a full block: a frame is read whole, so its size is bounded before anything is allocated for it. */
+export const MAX_FRAME_BYTES = MAX_BLOCK_BYTES + MAX_BLOCK_BYTES / 256
 export const MAX_BLOCKS = 65536
 export const MAX_TEXT_BYTES = MAX_BLOCK_BYTES * MAX_BLOCKS
 /** Raw line with its comment, without the LF. */
