@@ -137,7 +137,10 @@ function decodeRecords(bytes: Uint8Array): ReadonlyMap<number, Uint8Array[]> {
     const end = at + HEAD_BYTES + fields.getUint32(at + 2)
     if (tag < previous || tag === 0 || tag > TAG.index || end > bytes.length)
       throw new MpfError('MPF_META', `record at ${at}: unknown, out of order or too long`)
-    records.set(tag, [...(records.get(tag) ?? []), bytes.subarray(at + HEAD_BYTES, end)])
+    const record = bytes.subarray(at + HEAD_BYTES, end)
+    const alike = records.get(tag)
+    if (alike) alike.push(record)
+    else records.set(tag, [record])
     previous = tag
     at = end
   }
