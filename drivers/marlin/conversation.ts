@@ -41,7 +41,7 @@ export class Conversation {
   /** Since when nothing has moved the acknowledgements, and nothing says that the controller works on it. */
   #stalledSinceMs: number
   #probes = 0
-  hasEmergencyParser = false
+  #hasEmergencyParser = false
   temperatures: Temperatures = {}
 
   constructor(options: ConversationOptions) {
@@ -76,6 +76,12 @@ export class Conversation {
       inFlightLines: this.inFlight,
       windowLines: limitLines(this.#window),
     }
+  }
+
+  /** The firmware reads emergency commands from the receive interrupt: nothing need be kept free for them. */
+  useEmergencyParser(): void {
+    this.#hasEmergencyParser = true
+    this.#window.reservedLines = 0
   }
 
   /** Feeds a program from now on; one at a time. */
@@ -165,7 +171,7 @@ export class Conversation {
       const ticket: Ticket = {
         text,
         isMark,
-        isUrgent: this.hasEmergencyParser && isEmergencyCommand(text),
+        isUrgent: this.#hasEmergencyParser && isEmergencyCommand(text),
         replies: [],
         isCancelled: false,
         resolve: replies => {

@@ -105,7 +105,7 @@ class MarlinController implements Controller {
     this.#conversation = conversation
     this.#watch(conversation, link)
     this.identity = await identify(conversation, tuning, signal)
-    conversation.hasEmergencyParser = this.identity.capabilities.EMERGENCY_PARSER === true
+    if (this.identity.capabilities.EMERGENCY_PARSER === true) conversation.useEmergencyParser()
     if (this.identity.capabilities.AUTOREPORT_TEMP === true)
       await conversation.command(`M155 S${tuning.autoreportS}`, signal)
     else this.#poll(conversation)

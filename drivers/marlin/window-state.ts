@@ -45,6 +45,11 @@ export interface SendWindow<Owner> {
   cleanAcks: number
   bufferLines: number
   reportedLines: number
+  /**
+   * Queue slots left free: 1 where no emergency parser reads the receive ring, for there an M112 acts only once it has left the ring,
+   * which a full queue behind an M109 would not let it.
+   */
+  reservedLines: number
   /** True once an `ok N` was seen: from then on bare oks mean nothing. */
   isNumbered: boolean
   /** A Resend was accepted and the stale lines of the window are still arriving. */
@@ -74,6 +79,7 @@ export function createWindow<Owner>(limits: WindowLimits): SendWindow<Owner> {
     cleanAcks: 0,
     bufferLines: limits.bufferLines,
     reportedLines: 0,
+    reservedLines: 1,
     isNumbered: false,
     settlingFrom: undefined,
     expecting: 'nothing',
@@ -92,7 +98,7 @@ export function inFlightLines(window: SendWindow<unknown>): number {
 
 /** Lines that may be in flight now. */
 export function limitLines(window: SendWindow<unknown>): number {
-  return Math.min(window.windowLines, window.bufferLines)
+  return Math.max(1, Math.min(window.windowLines, window.bufferLines - window.reservedLines))
 }
 
 /** Whether a frame of `bytes` may be written now: by lines, by bytes of the receive ring, and not while settling. */
