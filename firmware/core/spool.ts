@@ -129,7 +129,7 @@ export class Spool {
     const ids: string[] = []
     const strays: string[] = []
     for (const entry of entries) {
-      const isSealed = entry.isFile() && /^[0-9a-f-]{8,36}\.mpf$/.test(entry.name)
+      const isSealed = entry.isFile() && /^[0-9a-f-]{1,36}\.mpf$/.test(entry.name)
       if (isSealed) ids.push(entry.name.slice(0, -SEALED_SUFFIX.length))
       else strays.push(entry.name)
     }
