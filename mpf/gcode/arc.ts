@@ -1,6 +1,6 @@
 /** The box a G2/G3 arc sweeps: end points alone would let a program bulge out of the envelope. */
 
-/** Millimetre-free: any one unit. `i`, `j` are the centre relative to the start. */
+/** Nanometres. `i`, `j` are the centre relative to the start. */
 export interface Arc {
   readonly fromX: number
   readonly fromY: number
@@ -19,20 +19,29 @@ const AXIS_DIRECTIONS: readonly (readonly [number, number])[] = [
   [0, -1],
 ]
 
+/**
+ * Where a controller computing in 32-bit floats may see no way left between start and end, and turn a full circle instead
+ * (Marlin's plan_arc: ends within 1e-6 mm are identical; a float at 1 m is 61 nm coarse, an angle from its cross product 3e-7).
+ */
+const SAME_POINT_NM = 1000
+const SAME_ANGLE = 1e-6
+
 /** `[minX, minY, maxX, maxY]`; equal end points mean a full circle, as in Marlin and RS274. */
 export function arcBounds(arc: Arc): readonly [number, number, number, number] {
   const centreX = arc.fromX + arc.i
   const centreY = arc.fromY + arc.j
   const start = Math.atan2(-arc.j, -arc.i)
   const end = Math.atan2(arc.toY - centreY, arc.toX - centreX)
-  const sweep = sweepOf(arc.isClockwise ? start - end : end - start)
-  // The end point may lie off the start's circle; the larger radius bounds both.
+  const isClosed = Math.hypot(arc.toX - arc.fromX, arc.toY - arc.fromY) <= SAME_POINT_NM
+  const sweep = isClosed ? 2 * Math.PI : sweepOf(arc.isClockwise ? start - end : end - start)
+  // The end point may lie off the start's circle; the larger radius bounds both. A controller keeps to the start's until
+  // the end angle and goes straight to the end point from there.
   const radius = Math.max(
     Math.hypot(arc.i, arc.j),
     Math.hypot(arc.toX - centreX, arc.toY - centreY),
   )
-  const xs = [arc.fromX, arc.toX]
-  const ys = [arc.fromY, arc.toY]
+  const xs = [arc.fromX, arc.toX, centreX + radius * Math.cos(end)]
+  const ys = [arc.fromY, arc.toY, centreY + radius * Math.sin(end)]
   for (const [quarter, [x, y]] of AXIS_DIRECTIONS.entries()) {
     const angle = quarter * QUARTER_TURN
     if (positive(arc.isClockwise ? start - angle : angle - start) > sweep) continue
@@ -49,5 +58,5 @@ function positive(angle: number): number {
 /** The angle travelled; none at all means a full turn. */
 function sweepOf(angle: number): number {
   const turn = positive(angle)
-  return turn < 1e-9 ? 2 * Math.PI : turn
+  return turn < SAME_ANGLE ? 2 * Math.PI : turn
 }

@@ -48,6 +48,9 @@ export class Heaters {
 
   /** Applies the scanned line; `tool` is the active one. */
   apply(effect: WordEffect, tool: number): void {
+    // A controller reads `T` without a number as the active tool or as T0: nobody can say which heater it would be.
+    if (this.#scanner.valued !== this.#scanner.mask)
+      return this.#refuse('MPF_GCODE', 'a parameter without a number')
     switch (effect) {
       case 'hotend':
         return this.#heatTool(this.#number('T') ?? tool)
@@ -93,11 +96,12 @@ export class Heaters {
     this.maxHotend[tool] = Math.max(this.maxHotend[tool] as number, deci)
   }
 
-  /** The higher of what S and R ask for; `current` when neither is there or it is refused. */
+  /** The higher of what S and R ask for, negative is off (RepRapFirmware: S-273); `current` when neither is there or it is refused. */
   #setpoint(current: number, limit: number, heater: string): number {
     const { mask, values } = this.#scanner
     if ((mask & (HAS.S | HAS.R)) === 0) return current
     const asked = Math.max(
+      0,
       (mask & HAS.S) === 0 ? 0 : (values[LETTER.S] as number),
       (mask & HAS.R) === 0 ? 0 : (values[LETTER.R] as number),
     )

@@ -223,6 +223,8 @@ export class Machine {
     if (!isKnown) return this.#refuse('MPF_ENVELOPE', this.line, 'an arc from an unknown position')
     const i = (mask & HAS_I) === 0 ? 0 : this.#length(LETTER.I)
     const j = (mask & HAS_J) === 0 ? 0 : this.#length(LETTER.J)
+    if (i === 0 && j === 0)
+      return this.#refuse('MPF_GCODE', this.line, 'an arc around its own start')
     this.#move()
     const [toX, toY] = [this.#position[0] as number, this.#position[1] as number]
     const [lowX, lowY, highX, highY] = arcBounds({ fromX, fromY, toX, toY, i, j, isClockwise })
@@ -242,8 +244,8 @@ export class Machine {
   }
 
   #setPosition(): void {
-    const { mask } = this.#scanner
-    if ((mask & HAS_E) === 0) return this.#refuse('MPF_GCODE', this.line, 'G92 without E')
+    if ((this.#scanner.valued & HAS_E) === 0)
+      return this.#refuse('MPF_GCODE', this.line, 'G92 without E')
     this.#e = this.#length(LETTER.E)
   }
 

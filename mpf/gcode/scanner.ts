@@ -15,6 +15,8 @@ const DOT = 46
 const ZERO = 48
 const NINE = 57
 const A = 65
+const E = 69
+const X = 88
 const Z = 90
 const TILDE = 126
 const WORD_NUMBERS = 1024
@@ -146,6 +148,8 @@ export class LineScanner {
       digits += at - fractionAt
     }
     if (digits === 0 && at !== from) return -1
+    // strtof would read 1E5 as 100000 and 0X10 as 16: a controller that uses it goes elsewhere than this model.
+    if (digits > 0 && (text[at] === E || text[at] === X)) return -1
     const value = integer * 1e6 + fraction
     this.#value = isNegative ? -value : value
     return at
