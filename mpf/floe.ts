@@ -102,12 +102,15 @@ function derive(
 ): FloeState {
   const info = header.subarray(0, PARAMETER_BYTES + IV_BYTES)
   const messageKey = expand(key, info, 'MESSAGE_KEY:', aad, 48)
+  let isDisposed = false
   let epoch = -1
   let current: KeyObject | undefined
   return {
     header,
     segmentBytes,
     keyFor(position) {
+      // The message key is zeros by then, and so known to everybody.
+      if (isDisposed) throw new Error('a FLOE message was used after its keys were wiped')
       const wanted = Math.floor(position / 2 ** rotationBits)
       if (current === undefined || wanted !== epoch) {
         const masked = Buffer.alloc(8)
@@ -126,6 +129,7 @@ function derive(
       return current
     },
     [Symbol.dispose]() {
+      isDisposed = true
       messageKey.fill(0)
       current = undefined
     },

@@ -79,7 +79,7 @@ export async function* openBody(
 
 /**
  * The text from the start of `line` to the end of its block: seeks, opens only the segments it needs.
- * @throws as openBody
+ * @throws as openBody, and MPF_INDEX for a line the program has not or a block that ends before it
  */
 export async function openAtLine(
   container: Container,
@@ -88,14 +88,20 @@ export async function openAtLine(
   index: readonly IndexEntry[],
   line: number,
 ): Promise<Buffer> {
+  const { lines } = manifest.payload.enc.body
+  const missing = () => new MpfError('MPF_INDEX', `line ${line} of ${lines}`)
+  if (!Number.isInteger(line) || line < 1 || line > lines) throw missing()
   for await (const block of openBody(container, manifest, keys, index, {
     fromBlock: blockOfLine(index, line),
   })) {
     let at = 0
-    for (let skip = line - block.firstLine; skip > 0; skip--) at = block.text.indexOf(10, at) + 1
+    for (let skip = line - block.firstLine; skip > 0; skip--) {
+      at = block.text.indexOf(10, at) + 1
+      if (at === 0 || at === block.text.length) throw missing()
+    }
     return block.text.subarray(at)
   }
-  throw new MpfError('MPF_INDEX', `line ${line} of ${manifest.payload.enc.body.lines}`)
+  throw missing()
 }
 
 /**
