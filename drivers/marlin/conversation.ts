@@ -41,6 +41,7 @@ export class Conversation {
   /** Since when nothing has moved the acknowledgements, and nothing says that the controller works on it. */
   #stalledSinceMs: number
   #probes = 0
+  #isBusy = false
   #hasEmergencyParser = false
   temperatures: Temperatures = {}
 
@@ -142,9 +143,15 @@ export class Conversation {
     this.#write(`\n${this.#outbox.nextProbe()}`)
   }
 
-  /** Milliseconds without progress after which the next probe is due. */
+  /**
+   * Milliseconds without progress after which the next probe is due. Where a probe would take the last free slot, or the
+   * controller said it is busy, it waits for longer than a busy interval: probes must not pile up behind an M109.
+   */
   get probeDelayMs(): number {
-    return Math.min(this.#tuning.probeAfterMs * 2 ** this.#probes, this.#tuning.maxProbeAfterMs)
+    const { bufferLines, reservedLines } = this.#window
+    const isTight = this.#isBusy || this.inFlight >= bufferLines - reservedLines
+    const afterMs = isTight ? this.#tuning.probeBusyAfterMs : this.#tuning.probeAfterMs
+    return Math.min(afterMs * 2 ** this.#probes, this.#tuning.maxProbeAfterMs)
   }
 
   /** Ends everything that waits, once. The link stays for an emergency stop. */
@@ -243,6 +250,7 @@ export class Conversation {
   #progress(): void {
     this.#stalledSinceMs = this.#clock.nowMs()
     this.#probes = 0
+    this.#isBusy = false
   }
 
   #collect(line: string, reply: Reply): void {
@@ -256,7 +264,10 @@ export class Conversation {
   #publish(reply: Reply): void {
     // Heating waits report like this, and nothing else, on builds without busy lines.
     const isWorking = reply.kind === 'busy' || (reply.kind === 'temperatures' && reply.isWaiting)
-    if (isWorking) this.#progress()
+    if (isWorking) {
+      this.#isBusy = true
+      this.#stalledSinceMs = this.#clock.nowMs()
+    }
     if (reply.kind === 'temperatures' || reply.kind === 'okTemperatures')
       this.temperatures = { ...this.temperatures, ...reply.temperatures }
     const event = eventOf(reply)

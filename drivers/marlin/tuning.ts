@@ -14,6 +14,7 @@ export interface MarlinTuning {
   readonly noiseResendsPerLine: number
   readonly settleMs: number
   readonly probeAfterMs: number
+  readonly probeBusyAfterMs: number
   readonly maxProbeAfterMs: number
   readonly silenceMs: number
   readonly ackTimeoutMs: number
@@ -47,6 +48,8 @@ export const defaultTuning: MarlinTuning = Object.freeze({
   settleMs: 6,
   /** Longer than a round trip under load, short enough not to show on a part; doubles up to the next value. */
   probeAfterMs: 250,
+  /** More than a busy interval (M113 default 2 s): a controller that works on something has said so by then. */
+  probeBusyAfterMs: 2_500,
   maxProbeAfterMs: 8_000,
   /** Three busy intervals (M113 default 2 s): a living Marlin says something in each, even in G28 or M109. */
   silenceMs: 6_000,
