@@ -36,6 +36,7 @@ export interface Section {
 /** A file whose layout is sound. Nothing in it is authenticated yet. */
 export interface Container {
   readonly source: ByteSource
+  readonly sectionCount: number
   readonly sections: Readonly<Record<SectionName, Section>>
 }
 
@@ -68,7 +69,7 @@ export async function readContainer(source: ByteSource): Promise<Container> {
     end = section.offset + section.length
   }
   if (end < size) throw new MpfError('MPF_TRAILING', `${size - end} bytes after the last section`)
-  return { source, sections: nameSections(sections) }
+  return { source, sectionCount: count, sections: nameSections(sections) }
 }
 
 /** The whole of one section. @throws MpfError MPF_IO */
@@ -183,6 +184,31 @@ export function encodeFront(
     }
   }
   return front
+}
+
+/**
+ * The bytes up to ENC of a copy of this file with another GRT section; nothing that is signed changes.
+ * @throws MpfError MPF_LAYOUT for a GRT over its limit or a file with sections unknown here, MPF_IO
+ */
+export async function replaceGrants(
+  container: Container,
+  segmentBytes: number,
+  grants: Uint8Array,
+): Promise<Uint8Array> {
+  if (grants.length > MAX_GRT_BYTES)
+    throw new MpfError('MPF_LAYOUT', `GRT of ${grants.length} bytes`)
+  if (container.sectionCount !== ORDER.length)
+    throw new MpfError(
+      'MPF_LAYOUT',
+      `${container.sectionCount} sections, only ${ORDER.length} can be copied`,
+    )
+  const parts = {
+    PUB: await readSection(container, 'PUB'),
+    MAN: await readSection(container, 'MAN'),
+    GRT: grants,
+    TRE: await readSection(container, 'TRE'),
+  }
+  return encodeFront(parts, { length: container.sections.ENC.length, segmentBytes })
 }
 
 export function roundUp(value: number, multiple: number): number {

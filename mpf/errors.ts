@@ -14,6 +14,7 @@ const CLASS_OF = {
   MPF_ALG: 'TRUST', // an algorithm not pinned for this signer
   MPF_SIGNER: 'TRUST', // signed by a key the printer does not trust
   MPF_SIGNATURE: 'TRUST', // the signature does not verify
+  MPF_PQ: 'TRUST', // the trust policy asks for post-quantum protection that is not there
   MPF_MANIFEST: 'FORMAT', // the signed manifest is not a valid manifest
   MPF_BINDING: 'TRUST', // public header and manifest do not belong together
   MPF_TENANT: 'TRUST', // made for another tenant

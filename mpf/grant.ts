@@ -1,20 +1,19 @@
 /** GRT (SPEC 4.3): who may open the file, until when, how often. Steps 9 to 11 of the order of checks. */
 
-import type { KeyObject } from 'node:crypto'
 import { z } from 'zod'
 import { decodeBase64url, encodeBase64url } from './base64url.ts'
 import { type Container, readSection, view } from './container.ts'
 import { MpfError } from './errors.ts'
 import { FLOE_KEY_BYTES } from './floe.ts'
+import { GRANT_TYPE, type SigningKey, signPayload, verifyPayload } from './jose.ts'
 import {
-  decryptCompact,
-  encryptCompact,
-  GRANT_TYPE,
-  keyId,
-  type SigningKey,
-  signCompact,
-  verifyCompact,
-} from './jose.ts'
+  type KeyAgreement,
+  type Recipient,
+  type RecipientKeys,
+  recipientId,
+  unwrapBytes,
+  wrapKeys,
+} from './key-wrap.ts'
 import { MAX_GRANT_BYTES, MAX_GRANTS } from './limits.ts'
 import { base64urlBytes, count, encodeJson, parseSigned, timestamp } from './schema.ts'
 import { NOT_BEFORE_TOLERANCE_MS, type TrustBundle } from './trust.ts'
@@ -39,7 +38,7 @@ const grantSchema = z.strictObject({
   max: count,
   /** Grant epoch of this printer: raising it closes every grant of an older epoch. */
   seq: count,
-  ka: z.literal('JWE'),
+  ka: z.enum(['JWE', 'HPKE-0051']),
   k: z.string().max(4096),
 })
 type GrantPayload = z.infer<typeof grantSchema>
@@ -55,7 +54,9 @@ export interface Grant {
   /** 0 = unlimited. */
   readonly maxUses: number
   readonly epoch: number
-  readonly printerId: string
+  /** The recipient id it is wrapped for. */
+  readonly recipientId: string
+  readonly keyAgreement: KeyAgreement
   readonly wrappedKeys: string
 }
 
@@ -67,8 +68,8 @@ export interface ContentKeys extends Disposable {
 
 export interface GrantChecks {
   readonly trust: TrustBundle
-  /** Key id of this printer. */
-  readonly printerId: string
+  /** The ids this printer answers to, the preferred one first (recipientIds). */
+  readonly recipientIds: readonly string[]
   /** Trusted time. */
   readonly atMs: number
   /** What the caller is about to do; a print grant includes viewing. */
@@ -98,9 +99,10 @@ export async function selectGrant(
   checks: GrantChecks,
 ): Promise<Grant> {
   const entries = decodeGrants(await readSection(container, 'GRT'))
-  const jws = checks.detached ?? entries.get(checks.printerId)
+  const named = checks.recipientIds.find(id => entries.has(id))
+  const jws = checks.detached ?? (named === undefined ? undefined : entries.get(named))
   if (!jws) throw new MpfError('MPF_NO_GRANT', `none of ${entries.size} grants names this printer`)
-  const { key, payload: bytes } = await verifyCompact(
+  const { key, payload: bytes } = await verifyPayload(
     jws,
     GRANT_TYPE,
     kid => checks.trust.keyFor('grant', kid),
@@ -112,8 +114,10 @@ export async function selectGrant(
     },
   )
   const payload = parseSigned(grantSchema, bytes, 'MPF_GRANT', 'grant')
-  if (payload.sub !== checks.printerId)
-    throw new MpfError('MPF_NO_GRANT', 'the grant names another printer')
+  if (checks.trust.requiresPostQuantum && payload.ka !== 'HPKE-0051')
+    throw new MpfError('MPF_PQ', 'keys are not wrapped with the post-quantum hybrid')
+  const isMine = checks.detached ? checks.recipientIds.includes(payload.sub) : payload.sub === named
+  if (!isMine) throw new MpfError('MPF_NO_GRANT', 'the grant names another printer')
   const isBound =
     payload.mfd === target.manifestDigest &&
     payload.fid === target.fileId &&
@@ -132,7 +136,8 @@ export async function selectGrant(
     expiresMs: payload.exp * 1000,
     maxUses: payload.max,
     epoch: payload.seq,
-    printerId: payload.sub,
+    recipientId: payload.sub,
+    keyAgreement: payload.ka,
     wrappedKeys: payload.k,
   }
 }
@@ -163,10 +168,10 @@ export function expectWithinTime(
 }
 
 /** Step 11. @throws MpfError MPF_UNWRAP for every failure alike */
-export async function unwrapKeys(grant: Grant, privateKey: KeyObject): Promise<ContentKeys> {
-  const bytes = await decryptCompact(grant.wrappedKeys, privateKey, {
-    apu: grant.id,
-    apv: grant.printerId,
+export async function unwrapKeys(grant: Grant, keys: RecipientKeys): Promise<ContentKeys> {
+  const bytes = await unwrapBytes(grant.wrappedKeys, grant.keyAgreement, keys, {
+    grantId: grant.id,
+    recipientId: grant.recipientId,
   })
   const expected = grant.scope === 'print' ? 2 * FLOE_KEY_BYTES : FLOE_KEY_BYTES
   if (bytes.length !== expected)
@@ -190,7 +195,7 @@ export function contentKeys(meta: Uint8Array, body: Uint8Array | undefined): Con
 
 export interface GrantRequest {
   readonly target: GrantTarget
-  readonly recipient: KeyObject
+  readonly recipient: Recipient
   readonly keys: ContentKeys
   readonly issuer: string
   readonly signingKey: SigningKey
@@ -207,7 +212,7 @@ export async function signGrant(request: GrantRequest): Promise<Uint8Array> {
   const { target, keys, scope } = request
   if (scope === 'print' && !keys.body) throw new MpfError('MPF_GRANT', 'no body key to grant')
   const jti = encodeBase64url(request.grantId)
-  const sub = keyId(request.recipient)
+  const sub = recipientId(request.recipient)
   using secret = new WipedBytes(
     scope === 'print' && keys.body ? [keys.meta, keys.body] : [keys.meta],
   )
@@ -224,10 +229,10 @@ export async function signGrant(request: GrantRequest): Promise<Uint8Array> {
     exp: request.expiresS,
     max: request.maxUses,
     seq: request.epoch,
-    ka: 'JWE',
-    k: await encryptCompact(secret.bytes, request.recipient, { apu: jti, apv: sub }),
+    ka: request.recipient.ka,
+    k: await wrapKeys(secret.bytes, request.recipient, { grantId: jti, recipientId: sub }),
   }
-  return Buffer.from(await signCompact(encodeJson(payload), request.signingKey, GRANT_TYPE))
+  return signPayload(encodeJson(payload), GRANT_TYPE, request.signingKey)
 }
 
 class WipedBytes implements Disposable {

@@ -2,8 +2,9 @@
 export { createCsr, type Pkcs12Contents, readPkcs12 } from './asn1.ts'
 export { decodeBase64url, encodeBase64url } from './base64url.ts'
 export { blockOfLine, type IndexEntry } from './block-index.ts'
+export { memoryStore, type SegmentStore } from './body-writer.ts'
 export { type ByteSource, memorySource } from './byte-source.ts'
-export { type Container, readContainer, readSection } from './container.ts'
+export { type Container, readContainer, readSection, replaceGrants } from './container.ts'
 export {
   MPF_ERROR_CODES,
   MpfError,
@@ -24,20 +25,30 @@ export {
   type ContentKeys,
   contentKeys,
   decodeGrants,
+  encodeGrants,
   expectWithinTime,
   type Grant,
   type GrantChecks,
   type GrantScope,
+  type GrantTarget,
   selectGrant,
   signGrant,
   unwrapKeys,
 } from './grant.ts'
+export { generateHybridKey, type HybridKeyPair, hybridKeyId } from './hpke.ts'
 export {
   keyId,
   SIGNATURE_ALGORITHMS,
   type SignatureAlgorithm,
   type SigningKey,
 } from './jose.ts'
+export {
+  type KeyAgreement,
+  type Recipient,
+  type RecipientKeys,
+  recipientId,
+  recipientIds,
+} from './key-wrap.ts'
 export {
   type Manifest,
   type ManifestChecks,
@@ -55,11 +66,5 @@ export {
   verifyCiphertext,
 } from './open.ts'
 export { type PackOptions, ProgramPacker, policyFor, type RefusedLine } from './pack.ts'
-export {
-  memoryStore,
-  type SealedPrint,
-  type SealRequest,
-  type SegmentStore,
-  sealPrint,
-} from './seal.ts'
+export { type SealedPrint, type SealRequest, sealPrint } from './seal.ts'
 export { parseTrustBundle, type TrustBundle, type TrustBundleJson } from './trust.ts'

@@ -7,7 +7,14 @@ import { MpfError, type MpfErrorCode } from './errors.ts'
 import { type JsonObject, parseStrictJson, StrictJsonError } from './strict-json.ts'
 
 /** Signature algorithms a trust policy may pin. */
-export const SIGNATURE_ALGORITHMS = ['ES384', 'ES256', 'EdDSA', 'PS384'] as const
+export const SIGNATURE_ALGORITHMS = [
+  'ES384',
+  'ES256',
+  'EdDSA',
+  'PS384',
+  'ML-DSA-65',
+  'ML-DSA-87',
+] as const
 export type SignatureAlgorithm = (typeof SIGNATURE_ALGORITHMS)[number]
 
 export const MANIFEST_TYPE = 'mpf-manifest+jws'
@@ -36,6 +43,9 @@ export interface JwsCodes {
 
 export interface VerifiedJws<Key extends PinnedKey> {
   readonly key: Key
+  /** The post-quantum signer, when there is a second signature. */
+  readonly secondKey?: Key
+  readonly isHybrid: boolean
   readonly payload: Uint8Array
 }
 
@@ -49,25 +59,92 @@ export function keyId(key: KeyObject): string {
   )
 }
 
-/** A compact JWS with exactly the header `{alg, kid, typ}`. */
-export function signCompact(payload: Uint8Array, key: SigningKey, type: string): Promise<string> {
+/** Whether signatures by this algorithm are post-quantum. */
+export function isPostQuantum(algorithm: SignatureAlgorithm): boolean {
+  return algorithm.startsWith('ML-DSA-')
+}
+
+/**
+ * A JWS: compact with one key; with a second, post-quantum key JWS General JSON (RFC 7515 7.2.1) with two signatures over
+ * the same payload. Each header is exactly `{alg, kid, typ}`.
+ */
+export async function signPayload(
+  payload: Uint8Array,
+  type: string,
+  key: SigningKey,
+  postQuantumKey?: SigningKey,
+): Promise<Uint8Array> {
+  const keys = postQuantumKey ? [key, postQuantumKey] : [key]
+  const compact = await Promise.all(keys.map(each => signCompact(payload, each, type)))
+  const [first = ''] = compact
+  if (!postQuantumKey) return Buffer.from(first)
+  const signatures = compact.map(text => {
+    const [header = '', , signature = ''] = text.split('.')
+    return { protected: header, signature }
+  })
+  return Buffer.from(JSON.stringify({ payload: encodeBase64url(payload), signatures }))
+}
+
+function signCompact(payload: Uint8Array, key: SigningKey, type: string): Promise<string> {
   return new CompactSign(payload)
     .setProtectedHeader({ alg: key.algorithm, kid: key.kid, typ: type })
     .sign(key.privateKey)
 }
 
 /**
- * Verifies a compact JWS. Nothing of the payload is interpreted here.
+ * Verifies what signPayload makes: every signature present must verify, the first classical, the second post-quantum.
+ * Nothing of the payload is interpreted here.
  * @param keyOf the pinned key for a kid, or undefined when it is not trusted for this purpose
- * @throws MpfError `codes.header` for anything but canonical base64url and the exact header, then `codes.signer`, `codes.algorithm`, `codes.signature`
+ * @throws MpfError `codes.header` for anything but the canonical encoding and the exact headers, then `codes.signer`, `codes.algorithm`, `codes.signature`
  */
-export async function verifyCompact<Key extends PinnedKey>(
+export async function verifyPayload<Key extends PinnedKey>(
   bytes: Uint8Array,
   type: string,
   keyOf: (kid: string) => Key | undefined,
   codes: JwsCodes,
 ): Promise<VerifiedJws<Key>> {
+  const [first, second] = splitSignatures(bytes, codes.header)
+  const verified = await verifyCompact(first, type, keyOf, codes)
+  if (isPostQuantum(verified.key.algorithm))
+    throw new MpfError(codes.algorithm, 'the first signature is not classical')
+  if (second === undefined) return { ...verified, isHybrid: false }
+  const { key } = await verifyCompact(second, type, keyOf, codes)
+  if (!isPostQuantum(key.algorithm))
+    throw new MpfError(codes.algorithm, 'the second signature is not post-quantum')
+  return { ...verified, secondKey: key, isHybrid: true }
+}
+
+/** One compact JWS a signature. The JSON form has one spelling: what signPayload writes. */
+function splitSignatures(bytes: Uint8Array, code: MpfErrorCode): readonly [string, string?] {
   const text = Buffer.from(bytes).toString('latin1')
+  if (!text.startsWith('{')) return [text]
+  const [
+    ,
+    payload = '',
+    firstHeader = '',
+    firstSignature = '',
+    secondHeader = '',
+    secondSignature = '',
+  ] = GENERAL_JWS.exec(text) ?? []
+  if (payload === '') throw new MpfError(code, 'not a JWS of two signatures in its one spelling')
+  return [
+    `${firstHeader}.${payload}.${firstSignature}`,
+    `${secondHeader}.${payload}.${secondSignature}`,
+  ]
+}
+
+const PART = '([A-Za-z0-9_-]+)'
+const SIGNATURE = `\\{"protected":"${PART}","signature":"${PART}"\\}`
+const GENERAL_JWS = new RegExp(
+  `^\\{"payload":"${PART}","signatures":\\[${SIGNATURE},${SIGNATURE}\\]\\}$`,
+)
+
+async function verifyCompact<Key extends PinnedKey>(
+  text: string,
+  type: string,
+  keyOf: (kid: string) => Key | undefined,
+  codes: JwsCodes,
+): Promise<{ readonly key: Key; readonly payload: Uint8Array }> {
   const parts = text.split('.')
   const [header, payload, signature] = parts.map(decodeBase64url)
   if (parts.length !== 3 || !header || !payload || !signature)

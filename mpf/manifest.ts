@@ -7,7 +7,7 @@ import { type Container, readSection, roundUp, type Section } from './container.
 import { MpfError } from './errors.ts'
 import { FLOE_HEADER_BYTES, SEGMENT_OVERHEAD_BYTES } from './floe.ts'
 import { MAX_SALT_BYTES, type TreeParameters, treeBytes } from './fsverity.ts'
-import { MANIFEST_TYPE, verifyCompact } from './jose.ts'
+import { MANIFEST_TYPE, verifyPayload } from './jose.ts'
 import {
   MAX_BLOCKS,
   MAX_COMMAND_BYTES,
@@ -126,24 +126,27 @@ export async function verifyManifest(
 ): Promise<Manifest> {
   const man = await readSection(container, 'MAN')
   const pub = await readSection(container, 'PUB')
-  const { key, payload: bytes } = await verifyCompact(
-    man,
-    MANIFEST_TYPE,
-    kid => checks.trust.keyFor('publish', kid),
-    {
-      header: 'MPF_HEADER',
-      signer: 'MPF_SIGNER',
-      algorithm: 'MPF_ALG',
-      signature: 'MPF_SIGNATURE',
-    },
-  )
+  const {
+    key,
+    secondKey,
+    isHybrid,
+    payload: bytes,
+  } = await verifyPayload(man, MANIFEST_TYPE, kid => checks.trust.keyFor('publish', kid), {
+    header: 'MPF_HEADER',
+    signer: 'MPF_SIGNER',
+    algorithm: 'MPF_ALG',
+    signature: 'MPF_SIGNATURE',
+  })
+  if (checks.trust.requiresPostQuantum && !isHybrid)
+    throw new MpfError('MPF_PQ', 'no post-quantum signature')
   const payload = parseSigned(manifestSchema, bytes, 'MPF_MANIFEST', 'manifest')
   if (payload.crit.length > 0)
     throw new MpfError('MPF_CRIT', `${payload.crit.length} unknown critical extensions`)
   const publicDigest = createHash('sha256').update(pub).digest()
   expectBinding(payload, pub, publicDigest, checks)
   const digest = encodeBase64url(createHash('sha256').update(man).digest())
-  expectCurrent(payload, key, digest, checks)
+  for (const signer of secondKey ? [key, secondKey] : [key])
+    expectCurrent(payload, signer, digest, checks)
   return { payload, digest, publicDigest, signer: key, ...layOut(payload, container.sections) }
 }
 

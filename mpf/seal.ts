@@ -3,52 +3,17 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { encodeBase64url } from './base64url.ts'
 import { encodeIndex, type IndexEntry } from './block-index.ts'
+import { BodyWriter, type SegmentStore } from './body-writer.ts'
 import { encodeFront, roundUp } from './container.ts'
 import { MpfError } from './errors.ts'
-import {
-  FLOE_KEY_BYTES,
-  type FloeEncryptor,
-  SEGMENT_OVERHEAD_BYTES,
-  startEncryption,
-} from './floe.ts'
+import { FLOE_KEY_BYTES, SEGMENT_OVERHEAD_BYTES, startEncryption } from './floe.ts'
 import { buildTree, createBlockHash } from './fsverity.ts'
 import { type ContentKeys, contentKeys, encodeGrants } from './grant.ts'
-import { MANIFEST_TYPE, type SigningKey, signCompact } from './jose.ts'
-import {
-  MAX_BLOCKS,
-  MAX_META_BYTES,
-  SEGMENT_BYTES,
-  SMALL_ENC_BYTES,
-  SMALL_SEGMENT_BYTES,
-} from './limits.ts'
-import {
-  type ManifestPayload,
-  type SegmentBytes,
-  type SignedPolicy,
-  segmentCount,
-  streamContext,
-} from './manifest.ts'
+import { MANIFEST_TYPE, type SigningKey, signPayload } from './jose.ts'
+import { MAX_BLOCKS, MAX_META_BYTES } from './limits.ts'
+import { type ManifestPayload, type SignedPolicy, segmentCount, streamContext } from './manifest.ts'
 import { encodeMetadata, type PartMetadata } from './metadata.ts'
 import { encodeJson } from './schema.ts'
-
-/** Where the ciphertext of the body waits until the manifest over it is signed. Ciphertext only: a file is fine. */
-export interface SegmentStore {
-  append(segment: Uint8Array): Promise<void>
-  read(): AsyncIterable<Uint8Array>
-}
-
-/** A store in memory. */
-export function memoryStore(): SegmentStore {
-  const segments: Uint8Array[] = []
-  return {
-    async append(segment) {
-      segments.push(segment)
-    },
-    async *read() {
-      yield* segments
-    },
-  }
-}
 
 /** One compressed block, ready to be sealed. */
 export interface SealedBlock {
@@ -66,6 +31,8 @@ export interface SealRequest {
   /** Revision of this part. */
   readonly seq: number
   readonly signingKey: SigningKey
+  /** A second, ML-DSA signature. */
+  readonly postQuantumKey?: SigningKey
   readonly blocks: AsyncIterable<SealedBlock>
   /** Called once every block has been taken: what the program turned out to be. */
   describe(): { readonly metadata: PartMetadata; readonly policy: SignedPolicy }
@@ -87,14 +54,7 @@ export interface SealedPrint {
  * @throws MpfError MPF_SIZE for an empty program or one over the limits; whatever `blocks` throws
  */
 export async function sealPrint(request: SealRequest): Promise<SealedPrint> {
-  const pub = encodeJson({
-    fmt: 'mpf',
-    v: 1,
-    fid: encodeBase64url(request.fileId),
-    ten: request.tenant,
-    made: request.madeAtS,
-    app: request.app,
-  })
+  const pub = publicHeader(request)
   const publicDigest = createHash('sha256').update(pub).digest()
   const keys = contentKeys(randomBytes(FLOE_KEY_BYTES), randomBytes(FLOE_KEY_BYTES))
   const body = new BodyWriter(
@@ -140,8 +100,11 @@ export async function sealPrint(request: SealRequest): Promise<SealedPrint> {
       blocks: entries.length,
     },
   })
-  const man = Buffer.from(
-    await signCompact(encodeJson(manifest), request.signingKey, MANIFEST_TYPE),
+  const man = await signPayload(
+    encodeJson(manifest),
+    MANIFEST_TYPE,
+    request.signingKey,
+    request.postQuantumKey,
   )
   return {
     manifest,
@@ -156,6 +119,17 @@ export async function sealPrint(request: SealRequest): Promise<SealedPrint> {
       yield* request.store.read()
     },
   }
+}
+
+function publicHeader(request: SealRequest): Uint8Array {
+  return encodeJson({
+    fmt: 'mpf',
+    v: 1,
+    fid: encodeBase64url(request.fileId),
+    ten: request.tenant,
+    made: request.madeAtS,
+    app: request.app,
+  })
 }
 
 function describeFile(
@@ -201,65 +175,6 @@ async function writeBlocks(
   }
   if (entries.length === 0) throw new MpfError('MPF_SIZE', 'an empty program')
   return { entries, lines, textBytes }
-}
-
-/** Collects the body's plaintext; the segment size is decided once it is known whether the file stays small. */
-class BodyWriter {
-  plainBytes = 0
-  readonly #key: Uint8Array
-  readonly #context: Uint8Array
-  readonly #store: SegmentStore
-  #floe: FloeEncryptor | undefined
-  #pending: Buffer[] = []
-  #position = 0
-
-  constructor(key: Uint8Array, context: Uint8Array, store: SegmentStore) {
-    this.#key = key
-    this.#context = context
-    this.#store = store
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    this.#pending.push(Buffer.from(bytes))
-    this.plainBytes += bytes.length
-    if (this.plainBytes < SMALL_ENC_BYTES) return
-    this.#floe ??= startEncryption(this.#key, this.#context, SEGMENT_BYTES)
-    await this.#flush(this.#floe, false)
-  }
-
-  async end(metaBytes: number) {
-    const segmentBytes = this.#floe ? SEGMENT_BYTES : this.#smallest(metaBytes)
-    using floe = this.#floe ?? startEncryption(this.#key, this.#context, segmentBytes)
-    await this.#flush(floe, true)
-    return {
-      header: floe.header,
-      segmentBytes,
-      plainBytes: this.plainBytes,
-      cipherBytes: this.plainBytes + this.#position * SEGMENT_OVERHEAD_BYTES,
-    }
-  }
-
-  #smallest(metaBytes: number): SegmentBytes {
-    const cipherBytes = (plain: number) =>
-      plain + segmentCount(plain, SMALL_SEGMENT_BYTES) * SEGMENT_OVERHEAD_BYTES
-    const encBytes =
-      roundUp(cipherBytes(metaBytes), SMALL_SEGMENT_BYTES) + cipherBytes(this.plainBytes)
-    return encBytes < SMALL_ENC_BYTES ? SMALL_SEGMENT_BYTES : SEGMENT_BYTES
-  }
-
-  /** Seals full segments; the last `room` bytes or fewer stay, since a final segment may not be empty unless the stream is. */
-  async #flush(floe: FloeEncryptor, isEnd: boolean): Promise<void> {
-    const room = floe.segmentBytes - SEGMENT_OVERHEAD_BYTES
-    const pending = Buffer.concat(this.#pending)
-    let at = 0
-    while (pending.length - at > room) {
-      await this.#store.append(floe.seal(pending.subarray(at, at + room), this.#position++, false))
-      at += room
-    }
-    const rest = pending.subarray(at)
-    if (isEnd) await this.#store.append(floe.seal(rest, this.#position++, true))
-    this.#pending = [rest]
-  }
 }
 
 function sealMeta(

@@ -3,7 +3,7 @@
 import { createPublicKey } from 'node:crypto'
 import { z } from 'zod'
 import { MpfError } from './errors.ts'
-import { keyId, type PinnedKey, SIGNATURE_ALGORITHMS } from './jose.ts'
+import { keyId, type PinnedKey, SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './jose.ts'
 import { base64urlBytes, count, parseSigned, timestamp } from './schema.ts'
 
 const PURPOSES = ['publish', 'grant', 'command', 'maintain', 'witness'] as const
@@ -18,12 +18,19 @@ const jwk = z.union([
   }),
   z.strictObject({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string() }),
   z.strictObject({ kty: z.literal('RSA'), n: z.string(), e: z.string() }),
+  z.strictObject({
+    kty: z.literal('AKP'),
+    alg: z.enum(['ML-DSA-65', 'ML-DSA-87']),
+    pub: z.string(),
+  }),
 ])
 
 const bundleSchema = z.strictObject({
   v: z.literal(1),
   tenant: base64urlBytes(16),
   epoch: count,
+  /** Whether manifests must carry a post-quantum signature and grants a hybrid key transport. */
+  pq: z.enum(['optional', 'required']).default('optional'),
   keys: z.array(
     z.strictObject({
       kid: base64urlBytes(32),
@@ -43,7 +50,7 @@ const bundleSchema = z.strictObject({
 })
 
 /** The JSON form of a trust bundle. */
-export type TrustBundleJson = z.infer<typeof bundleSchema>
+export type TrustBundleJson = z.input<typeof bundleSchema>
 
 export interface TrustedKey extends PinnedKey {
   readonly purpose: KeyPurpose
@@ -55,6 +62,7 @@ export interface TrustBundle {
   readonly tenant: string
   /** Grows with each revision; an older bundle never replaces a newer one. */
   readonly epoch: number
+  readonly requiresPostQuantum: boolean
   /** The key with this id if it is trusted for this purpose. */
   keyFor(purpose: KeyPurpose, kid: string): TrustedKey | undefined
   isManifestRevoked(digest: string): boolean
@@ -70,9 +78,7 @@ export function parseTrustBundle(bytes: Uint8Array): TrustBundle {
   const keys = new Map<string, TrustedKey>()
   for (const entry of json.keys) {
     const publicKey = createPublicKey({ key: entry.jwk, format: 'jwk' })
-    const isOwn =
-      keyId(publicKey) === entry.kid &&
-      FITS[entry.alg] === (entry.jwk.kty === 'RSA' ? 'RSA' : entry.jwk.crv)
+    const isOwn = keyId(publicKey) === entry.kid && FITS[entry.alg] === kindOf(entry.jwk)
     if (!isOwn)
       throw new MpfError('MPF_SIGNER', 'trust bundle: kid or algorithm does not fit its key')
     keys.set(`${entry.purpose} ${entry.kid}`, {
@@ -89,13 +95,26 @@ export function parseTrustBundle(bytes: Uint8Array): TrustBundle {
   return {
     tenant: json.tenant,
     epoch: json.epoch,
+    requiresPostQuantum: json.pq === 'required',
     keyFor: (purpose, kid) => keys.get(`${purpose} ${kid}`),
     isManifestRevoked: digest => manifests.has(digest),
     isGrantRevoked: id => grants.has(id),
   }
 }
 
-const FITS = { ES384: 'P-384', ES256: 'P-256', EdDSA: 'Ed25519', PS384: 'RSA' } as const
+const FITS = {
+  ES384: 'P-384',
+  ES256: 'P-256',
+  EdDSA: 'Ed25519',
+  PS384: 'RSA',
+  'ML-DSA-65': 'ML-DSA-65',
+  'ML-DSA-87': 'ML-DSA-87',
+} as const satisfies Record<SignatureAlgorithm, string>
+
+function kindOf(key: z.infer<typeof jwk>): string {
+  if (key.kty === 'AKP') return key.alg
+  return key.kty === 'RSA' ? 'RSA' : key.crv
+}
 
 /** Clock tolerance for not-before only; not-after fails closed (TRUST: time). */
 export const NOT_BEFORE_TOLERANCE_MS = 5 * 60_000

@@ -72,7 +72,10 @@ export async function fileStore(): Promise<SegmentStore & AsyncDisposable> {
 }
 
 /** Writes a whole file: durable before it appears under its name, so nobody ever meets half of one. `-` is standard output. @throws ToolError TOOL_FILE */
-export async function writeWhole(path: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+export async function writeWhole(
+  path: string,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<number> {
   let bytes = 0
   const counted = Readable.from(
     (async function* () {

@@ -2,15 +2,26 @@
 
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
+import { z } from 'zod'
 import {
+  decodeBase64url,
   keyId,
   parseTrustBundle,
+  type Recipient,
+  type RecipientKeys,
   readPkcs12,
   type SignatureAlgorithm,
   type SigningKey,
   type TrustBundle,
 } from '#mpf'
 import { ToolError } from './command.ts'
+
+/** How a hybrid key (HPKE-0051) is kept: JSON, since PEM has no form for it yet. */
+const hybridFile = z.strictObject({
+  suite: z.literal('HPKE-0051'),
+  publicKey: z.string(),
+  privateKey: z.string().optional(),
+})
 
 const ALGORITHM_OF_CURVE: Readonly<Record<string, SignatureAlgorithm>> = {
   secp384r1: 'ES384',
@@ -20,6 +31,8 @@ const ALGORITHM_OF_CURVE: Readonly<Record<string, SignatureAlgorithm>> = {
 /** The signature algorithm a key is used with, or undefined when MPF allows none. */
 export function algorithmOf(key: KeyObject): SignatureAlgorithm | undefined {
   if (key.asymmetricKeyType === 'ed25519') return 'EdDSA'
+  if (key.asymmetricKeyType === 'ml-dsa-65') return 'ML-DSA-65'
+  if (key.asymmetricKeyType === 'ml-dsa-87') return 'ML-DSA-87'
   if (key.asymmetricKeyType === 'rsa') return 'PS384'
   return ALGORITHM_OF_CURVE[key.asymmetricKeyDetails?.namedCurve ?? '']
 }
@@ -61,6 +74,44 @@ export async function readPublicKey(path: string): Promise<KeyObject> {
   } catch (cause) {
     throw new ToolError('TOOL_KEY', `${path} holds no public key that can be read`, cause)
   }
+}
+
+/** A printer's public key to wrap for: PEM (P-384) or a hybrid key file. @throws ToolError TOOL_FILE, TOOL_KEY */
+export async function readRecipient(path: string): Promise<Recipient> {
+  const bytes = await readBytes(path)
+  if (bytes[0] === 0x7b) return { ka: 'HPKE-0051', key: parseHybrid(bytes, path).publicKey }
+  const key = await readPublicKey(path)
+  if (key.asymmetricKeyDetails?.namedCurve !== 'secp384r1')
+    throw new ToolError(
+      'TOOL_KEY',
+      `${path} is not a P-384 key: grants are wrapped to P-384 or hybrid keys`,
+    )
+  return { ka: 'JWE', key }
+}
+
+/** The private keys of a recipient: its P-384 key, and its hybrid key if it has one. @throws ToolError TOOL_FILE, TOOL_KEY */
+export async function readRecipientKeys(
+  path: string,
+  hybridPath: string | undefined,
+  passwordFile: string | undefined,
+): Promise<RecipientKeys> {
+  const p384 = await readPrivateKey(path, passwordFile)
+  if (hybridPath === undefined) return { p384 }
+  const { publicKey, privateKey } = parseHybrid(await readBytes(hybridPath), hybridPath)
+  if (!privateKey) throw new ToolError('TOOL_KEY', `${hybridPath} holds no private key`)
+  return { p384, hybrid: { publicKey, privateKey } }
+}
+
+function parseHybrid(bytes: Buffer, path: string) {
+  try {
+    const file = hybridFile.parse(JSON.parse(bytes.toString()))
+    const publicKey = decodeBase64url(file.publicKey)
+    const privateKey = file.privateKey === undefined ? undefined : decodeBase64url(file.privateKey)
+    if (publicKey) return { publicKey, privateKey }
+  } catch (cause) {
+    throw new ToolError('TOOL_KEY', `${path} is not a hybrid key`, cause)
+  }
+  throw new ToolError('TOOL_KEY', `${path} is not a hybrid key`)
 }
 
 /** @throws ToolError TOOL_FILE; MpfError MPF_SIGNER */

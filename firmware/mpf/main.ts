@@ -3,13 +3,14 @@
 import { parseArgs } from 'node:util'
 import { MpfError } from '#mpf'
 import { type Command, type CommandContext, EXIT, exitCodeOf, UsageError } from './command.ts'
+import { grant } from './commands/grant.ts'
 import { inspect } from './commands/inspect.ts'
 import { keygen } from './commands/keygen.ts'
 import { seal } from './commands/seal.ts'
 import { trust } from './commands/trust.ts'
 import { verify } from './commands/verify.ts'
 
-const COMMANDS: readonly Command[] = [seal, verify, inspect, keygen, trust]
+const COMMANDS: readonly Command[] = [seal, verify, inspect, grant, keygen, trust]
 
 process.exitCode = await main(process.argv.slice(2))
 

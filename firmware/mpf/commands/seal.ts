@@ -1,26 +1,24 @@
 /** `mpf seal`: G-code in, one sealed, signed file with grants out. */
 
-import { type KeyObject, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { basename } from 'node:path'
 import { loadConfig } from '#config'
 import {
   decodeBase64url,
-  keyId,
   type MachineProfile,
   type PartMetadata,
   ProgramPacker,
   policyFor,
+  recipientId,
   type SealedPrint,
-  type SigningKey,
   sealPrint,
-  signGrant,
 } from '#mpf'
 import { type Command, type CommandContext, EXIT, UsageError } from '../command.ts'
 import { fileStore, readProgram, writeWhole } from '../files.ts'
-import { readPublicKey, readSigningKey } from '../key-files.ts'
+import { GRANT_HELP, GRANT_OPTIONS, makeGrant } from '../granting.ts'
+import { readRecipient, readSigningKey } from '../key-files.ts'
 import { createProgress } from '../progress.ts'
 
-const DAY_S = 86_400
 const MAX_SHOWN = 20
 
 export const seal: Command = {
@@ -33,13 +31,10 @@ named printers can open. What the program may do at most (words, positions, temp
   --out FILE       the sealed file (- for standard output; default: IN with .mpf)
   --tenant ID      tenant, 16 bytes in base64url
   --sign KEY       publisher's private key (PEM or PKCS#12)
+  --sign-pq KEY    ML-DSA key for a second, post-quantum signature
   --issue KEY      grant issuer's private key (default: the publisher's)
   --password-file FILE   password of the PKCS#12 keys
-  --to FILE        public key of a printer (repeatable); without one the file has no grant
-  --uses N         prints allowed per printer, 0 = unlimited (default 0)
-  --days N         days the grants are valid (default 30)
-  --grant-epoch N  grant epoch of the printers (default 0)
-  --issuer NAME    who seals it (default: mpf)
+${GRANT_HELP}
   --title TEXT     name of the part (default: the file's name)
   --label TEXT     classification label
   --model NAME     printer model it is made for (repeatable; default: any whose limits fit)
@@ -48,16 +43,13 @@ named printers can open. What the program may do at most (words, positions, temp
   --profile FILE   a printer's configuration: refuse now what that printer would refuse, line by line
   --level N        zstd level 1 to 22 (default 19)`,
   options: {
+    ...GRANT_OPTIONS,
+    'sign-pq': { type: 'string' },
     out: { type: 'string', short: 'o' },
     tenant: { type: 'string' },
     sign: { type: 'string' },
     issue: { type: 'string' },
     'password-file': { type: 'string' },
-    to: { type: 'string', multiple: true },
-    uses: { type: 'string' },
-    days: { type: 'string' },
-    'grant-epoch': { type: 'string' },
-    issuer: { type: 'string' },
     title: { type: 'string' },
     label: { type: 'string' },
     model: { type: 'string', multiple: true },
@@ -81,10 +73,11 @@ async function runSeal(context: CommandContext): Promise<number> {
     throw new UsageError('--tenant: expected 16 bytes in base64url')
   const passwordFile = context.text('password-file')
   const signingKey = await readSigningKey(context.required('sign'), passwordFile)
+  const postQuantumFile = context.text('sign-pq')
   const issueFile = context.text('issue')
   const issuingKey =
     issueFile === undefined ? signingKey : await readSigningKey(issueFile, passwordFile)
-  const recipients = await Promise.all(context.list('to').map(readPublicKey))
+  const recipients = await Promise.all(context.list('to').map(readRecipient))
   const profile = await profileOf(context)
   const packer = createPacker(context, profile)
   const fileId = fileIdOf(context)
@@ -97,6 +90,9 @@ async function runSeal(context: CommandContext): Promise<number> {
     madeAtS: Math.floor(Date.now() / 1000),
     seq: context.integer('revision', [0, 2 ** 48], 0),
     signingKey,
+    ...(postQuantumFile !== undefined && {
+      postQuantumKey: await readSigningKey(postQuantumFile),
+    }),
     blocks: packer.blocks(readProgram(input)),
     describe: () => ({
       metadata: describePart(context, packer, input),
@@ -110,11 +106,12 @@ async function runSeal(context: CommandContext): Promise<number> {
   using keys = sealed.keys
   reportChanges(context, packer)
   if (packer.refusedLines > 0) return refuse(context, packer)
+  const target = { fileId: sealed.manifest.fid, manifestDigest: sealed.manifestDigest, tenant }
   const grants = new Map<string, Uint8Array>()
   for (const recipient of recipients)
     grants.set(
-      keyId(recipient),
-      await grantFor(context, { ...sealed, keys }, recipient, tenant, issuingKey),
+      recipientId(recipient),
+      await makeGrant(context, target, keys, recipient, issuingKey),
     )
   const bytes = await writeWhole(out, sealed.file(grants))
   reportSealed(context, packer, sealed, { out, bytes, grants: grants.size })
@@ -178,29 +175,6 @@ function materialsOf(packer: ProgramPacker): NonNullable<PartMetadata['info']['m
       lengthUm,
       ...(massMg !== undefined && { massMg }),
     }
-  })
-}
-
-function grantFor(
-  context: CommandContext,
-  sealed: SealedPrint,
-  recipient: KeyObject,
-  tenant: string,
-  signingKey: SigningKey,
-): Promise<Uint8Array> {
-  const nowS = Math.floor(Date.now() / 1000)
-  return signGrant({
-    target: { fileId: sealed.manifest.fid, manifestDigest: sealed.manifestDigest, tenant },
-    recipient,
-    keys: sealed.keys,
-    issuer: context.text('issuer') ?? 'mpf',
-    signingKey,
-    grantId: randomBytes(16),
-    scope: 'print',
-    notBeforeS: nowS,
-    expiresS: nowS + context.integer('days', [1, 36_500], 30) * DAY_S,
-    maxUses: context.integer('uses', [0, 2 ** 32], 0),
-    epoch: context.integer('grant-epoch', [0, 2 ** 48], 0),
   })
 }
 

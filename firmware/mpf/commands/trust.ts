@@ -18,6 +18,7 @@ export const trust: Command = {
   --tenant ID     tenant, 16 bytes in base64url (default: a new random one)
   --epoch N       revision of the bundle, growing (default 1)
   --days N        validity of the keys from now (default 365)
+  --require-pq    refuse files without a post-quantum signature and grants without the hybrid
   --revoke-manifest DIGEST, --revoke-grant ID   what to refuse from now on (repeatable)`,
   options: {
     publish: { type: 'string', multiple: true },
@@ -26,6 +27,7 @@ export const trust: Command = {
     tenant: { type: 'string' },
     epoch: { type: 'string' },
     days: { type: 'string' },
+    'require-pq': { type: 'boolean' },
     'revoke-manifest': { type: 'string', multiple: true },
     'revoke-grant': { type: 'string', multiple: true },
   },
@@ -40,6 +42,7 @@ export const trust: Command = {
     if (keys.length === 0) throw new UsageError('expected at least one --publish or --grant key')
     const bundle: TrustBundleJson = {
       v: 1,
+      pq: context.flag('require-pq') ? 'required' : 'optional',
       tenant: context.text('tenant') ?? encodeBase64url(randomBytes(16)),
       epoch: context.integer('epoch', [0, 2 ** 48], 1),
       keys,

@@ -2,20 +2,25 @@
 
 import { loadConfig } from '#config'
 import {
+  type Container,
+  type ContentKeys,
   checkMachine,
   createProgramCheck,
-  keyId,
+  type Manifest,
+  type Meta,
   openBody,
   openMeta,
   readContainer,
+  recipientIds,
   selectGrant,
+  type TrustBundle,
   unwrapKeys,
   verifyCiphertext,
   verifyManifest,
 } from '#mpf'
 import { type Command, type CommandContext, UsageError } from '../command.ts'
 import { openSealed } from '../files.ts'
-import { readPrivateKey, readTrust } from '../key-files.ts'
+import { readBytes, readRecipientKeys, readTrust } from '../key-files.ts'
 import { createProgress } from '../progress.ts'
 
 export const verify: Command = {
@@ -28,6 +33,8 @@ key: also its grant, the content keys, metadata, and every line of the program a
 
   --trust FILE    trust bundle
   --key FILE      the printer's private key
+  --hybrid-key FILE   its hybrid key
+  --grant FILE    a grant delivered apart from the file
   --profile FILE  a printer's configuration: also check that the envelope fits it
   --keyless       no key even if given
   --explain       print each check with its result`,
@@ -35,6 +42,8 @@ key: also its grant, the content keys, metadata, and every line of the program a
     trust: { type: 'string' },
     key: { type: 'string' },
     'password-file': { type: 'string' },
+    'hybrid-key': { type: 'string' },
+    grant: { type: 'string' },
     profile: { type: 'string' },
     keyless: { type: 'boolean' },
     explain: { type: 'boolean' },
@@ -88,76 +97,107 @@ function explain(
 
 type Step = <T>(check: string, run: () => T | Promise<T>) => Promise<T>
 
+interface Facts {
+  readonly fileId: string
+  readonly issuer: string
+  readonly manifest: string
+  readonly lines: number
+  readonly keyless: boolean
+  readonly what: string
+}
+
 async function checkAll(
   context: CommandContext,
   path: string,
-  trust: Awaited<ReturnType<typeof readTrust>>,
+  trust: TrustBundle,
   step: Step,
-) {
+): Promise<Facts> {
   await using source = await openSealed(path)
-  const progress = createProgress('verifying')
-  const atMs = Date.now()
   const container = await step('layout: prelude and sections tile the file', () =>
     readContainer(source),
   )
   const manifest = await step('manifest: signer, signature, binding, sizes', () =>
-    verifyManifest(container, { trust, tenant: trust.tenant, atMs, seqFloor: () => 0 }),
+    verifyManifest(container, { trust, tenant: trust.tenant, atMs: Date.now(), seqFloor: () => 0 }),
   )
-  const keyFile = context.flag('keyless') ? undefined : context.text('key')
   const { payload } = manifest
-  const facts = {
+  const keyFile = context.flag('keyless') ? undefined : context.text('key')
+  const what =
+    keyFile === undefined
+      ? await checkKeyless(container, manifest, step)
+      : await checkKeyed(context, container, manifest, { trust, keyFile }, step)
+  return {
     fileId: payload.fid,
     issuer: payload.iss,
     manifest: manifest.digest,
     lines: payload.enc.body.lines,
+    keyless: keyFile === undefined,
+    what: `${what}, by ${payload.iss}`,
   }
-  if (keyFile === undefined) {
-    await step('ciphertext: every byte against the signed tree', () =>
-      verifyCiphertext(container, manifest, {
-        onProgress: bytes => progress(bytes, container.sections.ENC.length),
-      }),
-    )
-    return {
-      ...facts,
-      keyless: true,
-      what: `origin and integrity of ${container.sections.ENC.length} bytes, by ${payload.iss}`,
-    }
-  }
-  const privateKey = await readPrivateKey(keyFile, context.text('password-file'))
+}
+
+async function checkKeyless(container: Container, manifest: Manifest, step: Step): Promise<string> {
+  const progress = createProgress('verifying')
+  const { length } = container.sections.ENC
+  await step('ciphertext: every byte against the signed tree', () =>
+    verifyCiphertext(container, manifest, { onProgress: bytes => progress(bytes, length) }),
+  )
+  return `origin and integrity of ${length} bytes`
+}
+
+async function checkKeyed(
+  context: CommandContext,
+  container: Container,
+  manifest: Manifest,
+  by: { readonly trust: TrustBundle; readonly keyFile: string },
+  step: Step,
+): Promise<string> {
+  const { payload } = manifest
+  const passwordFile = context.text('password-file')
+  const recipient = await readRecipientKeys(by.keyFile, context.text('hybrid-key'), passwordFile)
+  const detachedFile = context.text('grant')
+  const detached = detachedFile === undefined ? undefined : await readBytes(detachedFile)
+  const target = { fileId: payload.fid, manifestDigest: manifest.digest, tenant: payload.ten }
   const grant = await step('grant: this printer, in time', () =>
-    selectGrant(
-      container,
-      { fileId: payload.fid, manifestDigest: manifest.digest, tenant: payload.ten },
-      { trust, printerId: keyId(privateKey), atMs, scope: 'print', epochFloor: 0, usesOf: () => 0 },
-    ),
+    selectGrant(container, target, {
+      trust: by.trust,
+      recipientIds: recipientIds(recipient),
+      atMs: Date.now(),
+      scope: 'print',
+      epochFloor: 0,
+      usesOf: () => 0,
+      ...(detached && { detached }),
+    }),
   )
-  using keys = await step('keys: unwrapped, and the ones signed for', () =>
-    unwrapKeys(grant, privateKey),
+  using keys = await step('keys: unwrapped for this printer', () => unwrapKeys(grant, recipient))
+  const meta = await step('keys are the ones signed for; metadata and index', () =>
+    openMeta(container, manifest, keys),
   )
-  const meta = await step('metadata and index', () => openMeta(container, manifest, keys))
   const profileFile = context.text('profile')
   if (profileFile !== undefined)
     await step('envelope: inside this printer', async () =>
       checkMachine(payload.pol, (await loadConfig(profileFile)).printer.profile),
     )
-  await step(
-    `program: ${payload.enc.body.lines} lines, every segment, block and line`,
-    async () => {
-      const check = createProgramCheck(payload.pol, meta.index, payload.enc.body.lines)
-      let bytes = 0
-      for await (const block of openBody(container, manifest, keys, meta.index)) {
-        check.check(block)
-        bytes += block.text.length
-        block.text.fill(0)
-        progress(bytes, payload.enc.body.text)
-      }
-      check.end()
-    },
+  await step(`program: ${payload.enc.body.lines} lines, every segment, block and line`, () =>
+    checkProgram(container, manifest, keys, meta),
   )
-  return {
-    ...facts,
-    keyless: false,
-    title: meta.info.title,
-    what: `${payload.enc.body.lines} lines, every check, by ${payload.iss}`,
+  return `${payload.enc.body.lines} lines, every check`
+}
+
+async function checkProgram(
+  container: Container,
+  manifest: Manifest,
+  keys: ContentKeys,
+  meta: Meta,
+): Promise<void> {
+  const { pol, enc } = manifest.payload
+  const progress = createProgress('verifying')
+  const check = createProgramCheck(pol, meta.index, enc.body.lines)
+  let bytes = 0
+  for await (const block of openBody(container, manifest, keys, meta.index)) {
+    check.check(block)
+    bytes += block.text.length
+    block.text.fill(0)
+    progress(bytes, enc.body.text)
   }
+  check.end()
 }

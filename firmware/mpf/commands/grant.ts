@@ -1,0 +1,144 @@
+/** `mpf grant`: re-targets a sealed file to other printers without touching what is signed. */
+
+import {
+  type Container,
+  decodeGrants,
+  encodeGrants,
+  openMeta,
+  readContainer,
+  readSection,
+  recipientId,
+  recipientIds,
+  replaceGrants,
+  selectGrant,
+  unwrapKeys,
+  verifyManifest,
+} from '#mpf'
+import { type Command, type CommandContext, ToolError, UsageError } from '../command.ts'
+import { openSealed, writeWhole } from '../files.ts'
+import { GRANT_HELP, GRANT_OPTIONS, makeGrant } from '../granting.ts'
+import { readRecipient, readRecipientKeys, readSigningKey, readTrust } from '../key-files.ts'
+
+const COPY_BYTES = 1_048_576
+
+export const grant: Command = {
+  name: 'grant',
+  summary: 'let other printers open a sealed file, without touching what is signed',
+  usage:
+    'mpf grant FILE.mpf --trust BUNDLE --holder KEY --issue KEY --to PUB (--out GRANT.mpfg | --into COPY.mpf)',
+  help: `Opens the content keys with the holder's own grant (seal the file to a holder key you keep: --to HOLDER.pub.pem),
+wraps them for another recipient and signs the grant. The file's manifest and ciphertext stay as they are.
+
+  --trust FILE     trust bundle
+  --holder KEY     private key of a recipient of the file
+  --holder-hybrid FILE   its hybrid key, if the file was granted to that
+  --issue KEY      grant issuer's private key
+  --password-file FILE   password of PKCS#12 keys
+  --out FILE       write the grant alone (one --to), to be delivered separately
+  --into FILE      write a copy of the sealed file with the grants added
+${GRANT_HELP}`,
+  options: {
+    ...GRANT_OPTIONS,
+    trust: { type: 'string' },
+    holder: { type: 'string' },
+    'holder-hybrid': { type: 'string' },
+    issue: { type: 'string' },
+    'password-file': { type: 'string' },
+    out: { type: 'string', short: 'o' },
+    into: { type: 'string' },
+  },
+  run: runGrant,
+}
+
+async function runGrant(context: CommandContext): Promise<number> {
+  const [path] = context.operands
+  if (path === undefined || context.operands.length !== 1)
+    throw new UsageError('expected one sealed file')
+  const [out, into] = [context.text('out'), context.text('into')]
+  const recipients = await Promise.all(context.list('to').map(readRecipient))
+  if ((out === undefined) === (into === undefined))
+    throw new UsageError('expected either --out or --into')
+  if (recipients.length === 0 || (out !== undefined && recipients.length > 1))
+    throw new UsageError('expected --to: one with --out, any number with --into')
+  await using source = await openSealed(path)
+  const container = await readContainer(source)
+  const { grants, segmentBytes } = await makeGrants(context, container, recipients)
+  if (out !== undefined) await writeWhole(out, grants.values())
+  else if (into !== undefined) await writeCopy(container, segmentBytes, grants, into)
+  if (context.isJson)
+    context.print(JSON.stringify({ out: out ?? into, recipients: [...grants.keys()] }))
+  else context.note(`${out ?? into}: granted to ${[...grants.keys()].join(', ')}`)
+  return 0
+}
+
+async function makeGrants(
+  context: CommandContext,
+  container: Container,
+  recipients: readonly Awaited<ReturnType<typeof readRecipient>>[],
+): Promise<{ readonly grants: ReadonlyMap<string, Uint8Array>; readonly segmentBytes: number }> {
+  const passwordFile = context.text('password-file')
+  const trust = await readTrust(context.required('trust'))
+  const holder = await readRecipientKeys(
+    context.required('holder'),
+    context.text('holder-hybrid'),
+    passwordFile,
+  )
+  const signingKey = await readSigningKey(context.required('issue'), passwordFile)
+  if (!trust.keyFor('grant', signingKey.kid))
+    throw new ToolError('TOOL_KEY', 'the issuing key is not trusted for grants by this bundle')
+  const atMs = Date.now()
+  const manifest = await verifyManifest(container, {
+    trust,
+    tenant: trust.tenant,
+    atMs,
+    seqFloor: () => 0,
+  })
+  const target = {
+    fileId: manifest.payload.fid,
+    manifestDigest: manifest.digest,
+    tenant: manifest.payload.ten,
+  }
+  const held = await selectGrant(container, target, {
+    trust,
+    recipientIds: recipientIds(holder),
+    atMs,
+    scope: 'view',
+    epochFloor: 0,
+    usesOf: () => 0,
+  })
+  using keys = await unwrapKeys(held, holder)
+  // Proves that these are the keys the publisher committed to before they are passed on.
+  await openMeta(container, manifest, keys)
+  const grants = new Map<string, Uint8Array>()
+  for (const recipient of recipients)
+    grants.set(
+      recipientId(recipient),
+      await makeGrant(context, target, keys, recipient, signingKey),
+    )
+  return { grants, segmentBytes: manifest.segmentBytes }
+}
+
+async function writeCopy(
+  container: Container,
+  segmentBytes: number,
+  added: ReadonlyMap<string, Uint8Array>,
+  path: string,
+): Promise<void> {
+  const present = decodeGrants(await readSection(container, 'GRT'))
+  const front = await replaceGrants(
+    container,
+    segmentBytes,
+    encodeGrants(new Map([...present, ...added])),
+  )
+  const { ENC } = container.sections
+  await writeWhole(
+    path,
+    (async function* () {
+      yield front
+      for (let at = 0; at < ENC.length; at += COPY_BYTES)
+        yield Buffer.from(
+          await container.source.read(ENC.offset + at, Math.min(COPY_BYTES, ENC.length - at)),
+        )
+    })(),
+  )
+}
