@@ -45,6 +45,7 @@ export interface CorePorts {
 /** A running core. Dispose ends it in order: a running print is stopped safely and recorded. */
 export interface Core extends AsyncDisposable {
   readonly journal: Journal
+  readonly spool: Spool
   readonly engine: PrintEngine
   /** Resolves once the signal has aborted; rejects with the first fault the core cannot live with. */
   ended(): Promise<void>
@@ -96,6 +97,7 @@ export async function startCore(
   const lifetime = stack.move()
   return {
     journal,
+    spool: parts.spool,
     engine,
     ended: () => tasks.settled(),
     [Symbol.asyncDispose]: () => lifetime.disposeAsync(),

@@ -1,16 +1,16 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { openController, startSimulatedMarlin } from '#drivers'
+import { openController, type SimulatedMarlin, startSimulatedMarlin } from '#drivers'
 import { systemClock } from '#lib/clock.ts'
-import { startCore } from '../../firmware/core/core.ts'
+import { type Core, startCore } from '../../firmware/core/core.ts'
 import type { OpenMachineController } from '../../firmware/core/engine/machine.ts'
 import { deskPrinter, desktopPorts, program, seal, untilEvent } from '../fakes/core-printer.ts'
 
-function marlinAt(port: string): OpenMachineController {
+function marlinAt(port: string, tuning: { silenceMs?: number } = {}): OpenMachineController {
   return (onEvent, signal) =>
     openController(
-      { dialect: 'marlin', port, baud: 115_200 },
+      { dialect: 'marlin', port, baud: 115_200, tuning },
       { clock: systemClock, signal, onEvent },
     )
 }
@@ -48,3 +48,99 @@ t.test(
     t.match(verdict, { isIntact: true, brokenAt: null })
   },
 )
+
+interface Setup extends AsyncDisposable {
+  readonly core: Core
+  readonly board: SimulatedMarlin
+  readonly executed: string[]
+  readonly id: string
+}
+
+/** A job is ready and the board, `speed` times faster than a real one, is connected. */
+async function readyPrint(moves: number, speed: number): Promise<Setup> {
+  await using stack = new AsyncDisposableStack()
+  const printer = stack.use(await deskPrinter())
+  const executed: string[] = []
+  const board = stack.use(startSimulatedMarlin({ speed, onExecuted: text => executed.push(text) }))
+  const ending = new AbortController()
+  const opener = marlinAt(board.port, { silenceMs: 600 })
+  const core = stack.use(await startCore(printer.config, desktopPorts(opener), ending.signal))
+  await writeFile(join(printer.stick, 'part.mpf'), await seal(printer, program(moves)))
+  await untilEvent(core.journal, ({ type }) => type === 'printer.connected')
+  const { job } = await untilEvent(core.journal, ({ type }) => type === 'job.admitted')
+  const lifetime = stack.move()
+  return {
+    core,
+    board,
+    executed,
+    id: job ?? '',
+    [Symbol.asyncDispose]: () => lifetime.disposeAsync(),
+  }
+}
+
+function ended({ core }: Setup): ReturnType<typeof untilEvent> {
+  return untilEvent(core.journal, ({ type }) => /job\.(done|failed|cancelled)/.test(type))
+}
+
+async function untilPrinted(setup: Setup, lines: number): Promise<void> {
+  const isFar = () => setup.executed.filter(text => text.startsWith('G1 X')).length >= lines
+  while (!isFar()) await new Promise(resolve => setImmediate(resolve))
+}
+
+t.test('a spooled file that changed after its admission prints nothing', async t => {
+  await using setup = await readyPrint(50, 10_000)
+  const { core, executed, id } = setup
+  const path = core.spool.pathOf(id)
+  const bytes = await readFile(path)
+  bytes[bytes.length - 50] = (bytes[bytes.length - 50] ?? 0) ^ 1
+  await writeFile(path, bytes)
+  await core.engine.start(id)
+  t.match(await ended(setup), { type: 'job.failed', code: 'MPF_CHANGED_MEDIA' })
+  t.strictSame(
+    executed.filter(text => text.startsWith('G')),
+    [],
+    'no motion',
+  )
+})
+
+for (const [fault, code] of [
+  ['unplug', 'DRIVER_PORT_LOST'],
+  ['silence', 'DRIVER_SILENT'],
+  ['kill', 'DRIVER_HALTED'],
+  ['reset', 'DRIVER_RESET'],
+] as const)
+  t.test(`a controller with the fault ${fault} fails the print with ${code}`, async t => {
+    await using setup = await readyPrint(3000, 200)
+    await setup.core.engine.start(setup.id)
+    await untilPrinted(setup, 20)
+    setup.board.inflict(fault)
+    t.match(await ended(setup), { type: 'job.failed', code })
+    t.equal(setup.core.journal.job(setup.id).ackedLine > 0, true)
+    t.match(setup.core.journal.job(setup.id), { state: 'failed', use: 1 })
+  })
+
+t.test('pauses, resumes and ends where the program ends', async t => {
+  await using setup = await readyPrint(400, 500)
+  const { core, executed, id } = setup
+  await core.engine.start(id)
+  await untilPrinted(setup, 50)
+  t.match(await core.engine.pause(), { state: 'paused' })
+  const atPause = executed.length
+  t.strictSame(executed.slice(-3), ['G91', 'G1 Z5 F600', 'G90'])
+  await new Promise(resolve => setImmediate(resolve))
+  t.equal(executed.length, atPause, 'nothing moves')
+  t.match(await core.engine.resume(), { state: 'printing' })
+  t.match(await ended(setup), { type: 'job.done' })
+  const moves = executed.filter(text => /^G1 X\d+ Y\d+ E/.test(text))
+  t.equal(moves.length, 400)
+})
+
+t.test('ends a print safely when the core is told to end', async t => {
+  const setup = await readyPrint(3000, 200)
+  await setup.core.engine.start(setup.id)
+  await untilPrinted(setup, 20)
+  const failed = ended(setup)
+  await setup[Symbol.asyncDispose]()
+  t.match(await failed, { type: 'job.failed', code: 'JOB_INTERRUPTED' })
+  t.ok(setup.executed.includes('M84'), 'the abnormal-end script was executed')
+})
