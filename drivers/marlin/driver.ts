@@ -121,6 +121,8 @@ class MarlinController implements Controller {
     signal.addEventListener('abort', abort, { once: true })
     this.#feed = feed
     try {
+      // The count of acknowledgements is proved before the first line and after the last.
+      await conversation.prove(signal)
       conversation.feed(feed)
       await feed.finished
       await conversation.command('M400', signal)

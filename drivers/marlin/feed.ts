@@ -54,6 +54,8 @@ export class Feed {
 
   /** A written line was executed. */
   executed(line: number): void {
+    // A rewind behind a damaged acknowledgement brings a line twice; lines of a program only grow.
+    if (line <= this.lastExecuted) return
     this.executedLines++
     this.lastExecuted = line
     this.#finishIfDone()

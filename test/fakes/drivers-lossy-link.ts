@@ -52,6 +52,7 @@ class Cable {
   #toBoard = ''
   #pulled = 0
   #isProbeAsked = false
+  #isProofAsked = false
   #maxInFlight = 0
   #maxBytes = 0
   #nowMs = 0
@@ -82,7 +83,22 @@ class Cable {
       return text === undefined ? undefined : { line: ++this.#pulled, text }
     }
     this.#feed = new Feed({ next }, () => undefined)
-    this.#outbox.feed = this.#feed
+    this.#prove(() => {
+      this.#outbox.feed = this.#feed
+    })
+  }
+
+  // As a stream does, before its first line and after its last.
+  #prove(then: () => void): void {
+    this.#outbox.push({
+      text: '',
+      isMark: true,
+      isUrgent: false,
+      isCancelled: false,
+      replies: [],
+      resolve: then,
+      reject: () => undefined,
+    })
   }
 
   step(): void {
@@ -117,8 +133,11 @@ class Cable {
     const isDrained =
       this.#feed.executedLines === length && this.#window.acked === this.#window.next - 1
     if (this.#window.settlingFrom !== undefined) settle(this.#window)
-    else if (isDrained) this.end = 'drained'
-    else this.#probe()
+    else if (isDrained && this.#isProofAsked) this.end = 'drained'
+    else if (isDrained) {
+      this.#isProofAsked = true
+      this.#prove(() => undefined)
+    } else this.#probe()
   }
 
   #probe(): void {
@@ -151,6 +170,7 @@ class Cable {
     for (let n = before + 1; n <= this.#window.acked; n++) {
       const owner = entryOf(this.#window, n)?.owner
       if (owner?.kind === 'program') this.#feed.executed(owner.line)
+      else if (owner?.kind === 'command') owner.ticket.resolve([])
     }
   }
 }
