@@ -106,12 +106,19 @@ function liveDisplay(context: CommandContext): WatchDisplay {
   const { terminal } = context
   const rateOf = sightings(context)
   const painter = createLivePainter(terminal)
+  let last: PrinterView | undefined
   return {
-    progress: view => painter.paint(renderWatch(view, rateOf(view), terminal.style)),
+    progress(view) {
+      painter.paint(renderWatch(view, rateOf(view), terminal.style))
+      last = view
+    },
     event(event) {
       if (event.severity !== 'info') painter.printAbove(renderEvent(event, terminal.style))
     },
-    end: job => terminal.write(`${renderEnd(job, terminal.style)}\n`),
+    end(job) {
+      if (last) painter.paint(renderWatch({ ...last, job }, null, terminal.style))
+      terminal.write(`${renderEnd(job, terminal.style)}\n`)
+    },
   }
 }
 

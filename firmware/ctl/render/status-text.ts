@@ -77,16 +77,21 @@ function controllerSpans(controller: ControllerView, style: Style): readonly Spa
   ]
 }
 
+/** Below this a line has no room for the date. */
+const DATE_COLUMNS = 100
+
 /** One event: number, time, severity, type, job, what, code. */
 export function renderEvent(event: EventView, style: Style): string {
   const about = event.job === null ? '' : `job ${shortId(event.job)}: `
   const code = event.code === null ? '' : ` (${event.code})`
+  const isNarrow = style.columns < DATE_COLUMNS
+  const time = isNarrow ? localTime(event.atMs).slice(-8) : localTime(event.atMs)
   return lineOf(
     [
-      { text: `${event.sequence.toString().padStart(6)}  ${localTime(event.atMs)}  `, tone: 'dim' },
+      { text: `${event.sequence.toString().padStart(6)}  ${time}  `, tone: 'dim' },
       { text: pad(event.severity, 10), tone: SEVERITY_TONES[event.severity] },
-      { text: pad(event.type, 26) },
-      { text: `${about}${event.message}${code}` },
+      { text: isNarrow ? `${event.type}  ` : pad(event.type, 26) },
+      { text: `${isNarrow ? '' : about}${event.message}${code}` },
     ],
     style,
   )
