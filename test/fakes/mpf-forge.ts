@@ -4,7 +4,6 @@ import {
   createHash,
   createHmac,
   diffieHellman,
-  generateKeyPairSync,
   type KeyObject,
   sign,
 } from 'node:crypto'
@@ -111,8 +110,8 @@ const PRELUDE_BYTES = 24
 
 /** Two blocks of layers that take several small segments each, and a short last one. */
 export const BLOCKS: readonly string[] = [
-  programText(500, 1),
-  programText(800, 2).split('\n').slice(5).join('\n'),
+  programText(700, 1),
+  programText(1200, 2).split('\n').slice(5).join('\n'),
   'G1 X20 Y20 F3000\nM104 S0\n',
 ]
 
@@ -185,7 +184,8 @@ export function forge(forgery: Forgery = {}): Buffer {
   )
   const manBytes = Buffer.from((forgery.manifestJws ?? same)(man), 'latin1')
   const grant = forgeGrant(b64(sha256(manBytes)), forgery)
-  const grants = (forgery.grants ?? same)(grantEntry(PRINTER_ID, Buffer.from(grant, 'latin1')))
+  const entry = grantEntry(PRINTER_ID, Buffer.from(grant, 'latin1'))
+  const grants = forgery.grants?.(entry) ?? entry
   return layOutFile(
     [
       { type: 0x8001, bytes: forgery.pubAfter?.(pub) ?? pub, align: 1 },
@@ -465,7 +465,7 @@ function signature(input: Uint8Array, name: KeyName): Buffer {
       return lowS(sign('sha384', input, { key, dsaEncoding: 'ieee-p1363' }), P384_ORDER)
     case 'ES256':
       return lowS(sign('sha256', input, { key, dsaEncoding: 'ieee-p1363' }), P256_ORDER)
-    case 'PS384':
+    default:
       return sign('sha384', input, { key, padding: 6, saltLength: 48 })
   }
 }
@@ -490,8 +490,8 @@ function lowS(rs: Buffer, order: bigint): Buffer {
 /** A compact JWE by hand (RFC 7518 4.6 and 5.3). */
 function forgeJwe(plaintext: Uint8Array, jti: string, forgery: Forgery): string {
   const recipient = publicKey(forgery.jweRecipient ?? 'printer')
-  const ephemeral = generateKeyPairSync('ec', { namedCurve: 'P-384' })
-  const { x, y } = ephemeral.publicKey.export({ format: 'jwk' })
+  // Fixed, so that the same forgery is the same file.
+  const { x, y } = publicKey('stranger384').export({ format: 'jwk' })
   const [apu, apv] = [Buffer.from(jti), Buffer.from(PRINTER_ID)]
   const header: Json = {
     alg: 'ECDH-ES+A256KW',
@@ -501,7 +501,10 @@ function forgeJwe(plaintext: Uint8Array, jti: string, forgery: Forgery): string 
     epk: { kty: 'EC', crv: 'P-384', x, y },
   }
   forgery.jweHeader?.(header)
-  const secret = diffieHellman({ privateKey: ephemeral.privateKey, publicKey: recipient })
+  const secret = diffieHellman({
+    privateKey: privateKey('stranger384'),
+    publicKey: recipient,
+  })
   const kek = concatKdf(
     secret,
     'ECDH-ES+A256KW',

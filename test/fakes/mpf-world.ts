@@ -156,7 +156,7 @@ export interface Reader {
   readonly atMs: number
   readonly seqFloor: number
   readonly printer: KeyName
-  readonly printerId: string
+  readonly recipientIds: readonly string[]
   readonly scope: GrantScope
   readonly epochFloor: number
   readonly uses: number
@@ -172,7 +172,7 @@ const READER: Reader = {
   atMs: READ_AT_MS,
   seqFloor: 0,
   printer: 'printer',
-  printerId: PRINTER_ID,
+  recipientIds: [PRINTER_ID],
   scope: 'print',
   epochFloor: 0,
   uses: 0,
@@ -216,7 +216,7 @@ export async function unlockFile(source: ByteSource, by: Reader): Promise<Unlock
     { fileId, manifestDigest: manifest.digest, tenant },
     {
       trust: by.trust,
-      printerId: by.printerId,
+      recipientIds: by.recipientIds,
       atMs: by.atMs,
       scope: by.scope,
       epochFloor: by.epochFloor,
@@ -224,7 +224,7 @@ export async function unlockFile(source: ByteSource, by: Reader): Promise<Unlock
       ...(by.detached && { detached: by.detached }),
     },
   )
-  const keys = await by.unwrap(grant, privateKey(by.printer))
+  const keys = await by.unwrap(grant, { p384: privateKey(by.printer) })
   const meta = await openMeta(container, manifest, keys)
   checkMachine(manifest.payload.pol, by.profile)
   return { container, manifest, keys, meta }
@@ -310,7 +310,7 @@ export async function sealText(
       manifestDigest: sealed.manifestDigest,
       tenant: TENANT,
     },
-    recipient: publicKey('printer'),
+    recipient: { ka: 'JWE', key: publicKey('printer') },
     keys,
     issuer: 'test issuer',
     signingKey: signingKey(options.issuer ?? 'issuer'),
