@@ -19,7 +19,7 @@ export class StrictJsonError extends Error {
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * Parses UTF-8 JSON. Objects have no prototype, so `__proto__` is a member like any other.
+ * Parses UTF-8 JSON. Objects have no prototype; a member named `__proto__` is refused, since schemas pass over it in silence.
  * @throws StrictJsonError for anything but one value of RFC 8259 with: unique member names, depth <= 6, strings <= 4096
  *   units and without lone surrogates, numbers that are integers below 2^53 without sign tricks (`-0`), fraction or exponent.
  */
@@ -83,7 +83,8 @@ class Parser {
     do {
       this.#space()
       const name = this.#string()
-      if (Object.hasOwn(object, name)) throw this.#error('duplicate member')
+      if (name === '__proto__' || Object.hasOwn(object, name))
+        throw this.#error('duplicate member or __proto__')
       this.#space()
       if (!this.#take(':')) throw this.#error('expected a colon')
       object[name] = this.value(depth + 1)
