@@ -5,11 +5,11 @@ import {
   CommandReader,
   checkMachine,
   createProgramCheck,
-  keyId,
   openBody,
   openMeta,
   parseTrustBundle,
   readContainer,
+  recipientIds,
   selectGrant,
   unwrapKeys,
   verifyManifest,
@@ -38,12 +38,19 @@ export async function openPrint(
     manifestDigest: manifest.digest,
     tenant: manifest.payload.ten,
   }
-  const printerId = keyId(printerKey)
-  const checks = { trust, printerId, atMs, scope: 'print', epochFloor, usesOf } as const
+  const recipientKeys = { p384: printerKey }
+  const checks = {
+    trust,
+    recipientIds: recipientIds(recipientKeys),
+    atMs,
+    scope: 'print',
+    epochFloor,
+    usesOf,
+  } as const
   const grant = await selectGrant(container, target, checks)
   // 11: the content keys, for as long as the print is open.
   using unwrapped = new DisposableStack()
-  const keys = unwrapped.use(await unwrapKeys(grant, printerKey))
+  const keys = unwrapped.use(await unwrapKeys(grant, recipientKeys))
   // 12-15: they are the keys that were signed for; metadata and index.
   const meta = await openMeta(container, manifest, keys)
   // 16: the signed envelope lies inside this printer's own limits.
