@@ -6,6 +6,7 @@ import type { OpenedPrint } from '../../firmware/core/admission/opened-print.ts'
 import { Machine } from '../../firmware/core/engine/machine.ts'
 import { PrintEngine } from '../../firmware/core/engine/print-engine.ts'
 import type { PrintScripts } from '../../firmware/core/engine/print-run.ts'
+import type { JournalObserver } from '../../firmware/core/journal/database.ts'
 import { Journal } from '../../firmware/core/journal/journal.ts'
 import { Spool } from '../../firmware/core/spool.ts'
 import { type FakeClock, fakeClock } from './core-clock.ts'
@@ -39,6 +40,7 @@ export interface BenchOptions {
   readonly scripts?: Partial<PrintScripts>
   readonly usesGranted?: number
   readonly manifestDigest?: string
+  readonly journalObserver?: JournalObserver
 }
 
 /** One job, `aa`, is ready; the controller is connected. */
@@ -50,6 +52,7 @@ export async function engineBench(directory: string, options: BenchOptions): Pro
   const journal = new Journal({
     path: join(home, 'journal'),
     stamp: () => ({ atMs: clock.wallMs(), quality: 'rtc' }),
+    observer: options.journalObserver,
   })
   const limits = { maxBytes: 1 << 20, maxFileBytes: 1 << 20, reserveBytes: 0 }
   const spool = await Spool.open(join(home, 'spool'), limits)
@@ -58,7 +61,8 @@ export async function engineBench(directory: string, options: BenchOptions): Pro
     name: 'motion',
     open: async onEvent => {
       controller.onEvent = onEvent
-      return controller
+      // Another one each time, as a port opened anew is; what happens to it is seen in `controller`.
+      return Object.create(controller)
     },
     heatersOff: ['M104 S0', 'M140 S0'],
     clock,
@@ -107,7 +111,7 @@ export async function engineBench(directory: string, options: BenchOptions): Pro
     types: () => journal.events(0, 1000).map(({ type }) => type),
     async [Symbol.asyncDispose]() {
       controller.allow()
-      await engine.close()
+      await engine.close().catch(() => undefined)
       connecting.abort()
       await keeping
       journal[Symbol.dispose]()

@@ -15,6 +15,8 @@ export interface FakeController extends Controller {
   /** Makes the next command equal to `text` fail. */
   refuse(text: string, error: Error): void
   readonly isStopped: boolean
+  /** False: M114 is acknowledged without a position. */
+  hasPosition: boolean
   onEvent: (event: ControllerEvent) => void
 }
 
@@ -47,6 +49,7 @@ export function fakeController(): FakeController {
   const controller: FakeController = {
     executed,
     onEvent: () => undefined,
+    hasPosition: true,
     get printed() {
       return printed
     },
@@ -116,7 +119,7 @@ export function fakeController(): FakeController {
         throw error
       }
       executed.push(text)
-      if (text === 'M114')
+      if (text === 'M114' && controller.hasPosition)
         controller.onEvent({ kind: 'position', position: { x: 10, y: 20, z: 0.4, e: 1.25 } })
       return ['ok']
     },

@@ -159,7 +159,7 @@ export async function seal(
   const { createPublicKey } = process.getBuiltinModule('node:crypto')
   const grant = await signGrant({
     target: { fileId: sealed.manifest.fid, manifestDigest: sealed.manifestDigest, tenant },
-    recipient: createPublicKey(recipient),
+    recipient: { ka: 'JWE', key: createPublicKey(recipient) },
     keys: sealed.keys,
     issuer: 'test',
     signingKey: signing,

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { openController, type SimulatedMarlin, startSimulatedMarlin } from '#drivers'
@@ -44,6 +44,10 @@ t.test(
     const commands = text.split('\n').filter(line => line !== '' && !line.startsWith(';'))
     const printed = executed.filter(line => !/^M(400|114|105|155|118)/.test(line))
     t.strictSame(printed, commands)
+    for (const name of await readdir(printer.config.stateDirectory, { recursive: true })) {
+      const bytes = await readFile(join(printer.config.stateDirectory, name)).catch(() => undefined)
+      t.notOk(bytes?.includes('G1 X'), `no plaintext in ${name}`)
+    }
     const verdict = await core.journal.verifyEvents(ending.signal)
     t.match(verdict, { isIntact: true, brokenAt: null })
   },
@@ -131,6 +135,7 @@ t.test('pauses, resumes and ends where the program ends', async t => {
   t.equal(executed.length, atPause, 'nothing moves')
   t.match(await core.engine.resume(), { state: 'printing' })
   t.match(await ended(setup), { type: 'job.done' })
+  t.match(executed.slice(atPause).join('\n'), /G90\nG1 X.* F6000\nG1 Z.* F600\n.*G92 E/s)
   const moves = executed.filter(text => /^G1 X\d+ Y\d+ E/.test(text))
   t.equal(moves.length, 400)
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { DriverError } from '#drivers'
 import { MpfError } from '#mpf'
+import { CoreError } from '../../firmware/core/errors.ts'
 import { type Bench, type BenchOptions, engineBench } from '../fakes/core-bench.ts'
 
 const BLOCKS = [
@@ -231,4 +232,97 @@ t.test('ending the core stops a print safely and says why it failed', async t =>
   t.match(b.journal.job('aa'), { state: 'failed', code: 'JOB_INTERRUPTED', ackedLine: 1 })
   t.strictSame(b.controller.executed.slice(1), [...HEATERS_OFF, 'M84'])
   await t.rejects(b.engine.start('aa'), { code: 'JOB_INTERRUPTED' })
+})
+
+t.test('does not park a machine that cannot say where it is', async t => {
+  await using b = await bench({ scripts: { pause: ['G1 X0'] } })
+  await b.engine.start('aa')
+  b.controller.allow(2)
+  await b.controller.settled()
+  b.controller.hasPosition = false
+  await t.rejects(b.engine.pause(), { code: 'PRINTER_SCRIPT' })
+  t.notOk(b.controller.executed.includes('G1 X0'))
+  t.equal(b.journal.job('aa').state, 'printing')
+})
+
+t.test('a second pause restores the place of the second', async t => {
+  await using b = await bench()
+  await b.engine.start('aa')
+  b.controller.allow(1)
+  await b.controller.settled()
+  for (const round of [1, 2]) {
+    await b.engine.pause()
+    b.controller.executed.length = 0
+    await b.engine.resume()
+    t.ok(b.controller.executed.includes('G92 E1.25'), `round ${round}`)
+  }
+})
+
+t.test(
+  'a fault nobody foresaw still turns the heaters off, is recorded, and ends the core',
+  async t => {
+    await using b = await bench({ fault: { at: 1, error: new RangeError('bug') } })
+    await b.engine.start('aa')
+    b.controller.allow()
+    await t.rejects(b.finished(), { message: 'bug' })
+    t.match(b.journal.job('aa'), { state: 'failed', code: 'JOB_INTERRUPTED' })
+    t.strictSame(b.controller.executed.slice(-2), HEATERS_OFF)
+  },
+)
+
+t.test('a print that can no longer be recorded stops, heaters off', async t => {
+  let isBroken = false
+  const step = () => {
+    if (isBroken) throw new CoreError('JOURNAL_WRITE', 'disk full')
+  }
+  await using b = await bench({ journalObserver: { step } })
+  await b.clock.advance(10_000)
+  await b.engine.start('aa')
+  isBroken = true
+  b.controller.allow()
+  await t.rejects(b.finished(), { code: 'JOURNAL_WRITE' })
+  t.strictSame(b.controller.executed.slice(-2), HEATERS_OFF)
+  isBroken = false
+  t.match(b.journal.job('aa'), { state: 'printing', use: 1 }, 'the next start tells the truth')
+})
+
+t.test('a charge that cannot be made durable sends nothing', async t => {
+  let isBroken = false
+  const step = (at: string) => {
+    if (isBroken && at === 'written') throw new CoreError('JOURNAL_WRITE', 'disk full')
+  }
+  await using b = await bench({ journalObserver: { step } })
+  isBroken = true
+  await t.rejects(b.engine.start('aa'), { code: 'JOURNAL_WRITE' })
+  isBroken = false
+  t.strictSame(b.controller.executed, [])
+  t.match(b.journal.job('aa'), { state: 'ready', use: null })
+  t.equal(b.engine.isBusy, false)
+})
+
+t.test('a job whose file has gone since fails at its start', async t => {
+  const openFault = () => new CoreError('JOB_FILE_LOST', 'open: ENOENT')
+  await using b = await bench({ openFault })
+  await t.rejects(b.engine.start('aa'), { code: 'JOB_FILE_LOST' })
+  t.match(b.journal.job('aa'), { state: 'failed', code: 'JOB_FILE_LOST', use: null })
+})
+
+t.test('a controller lost while the file is opened costs no use', async t => {
+  await using b = await bench({
+    openFault: () => {
+      b.controller.onEvent({ kind: 'lost', error: new Error('gone') })
+      return undefined
+    },
+  })
+  await t.rejects(b.engine.start('aa'), { code: 'PRINTER_OFFLINE' })
+  t.match(b.journal.job('aa'), { state: 'ready', use: null })
+})
+
+t.test('the emergency stop works without a print, and says so without a controller', async t => {
+  await using b = await bench()
+  t.equal(await b.engine.stop(), undefined)
+  t.equal(b.controller.isStopped, true)
+  const closing = b.machine[Symbol.asyncDispose]()
+  await t.rejects(b.engine.stop(), { code: 'PRINTER_OFFLINE' })
+  await closing
 })

@@ -196,6 +196,13 @@ t.test('the chain is verified over more entries than one slice', async t => {
   t.equal(journal.events(590, 100).length, 10)
 })
 
+t.test('whatever the text of an event, the chain verifies', async t => {
+  using journal = journalAt(join(t.testdir(), 'journal'))
+  for (const message of ['lone \ud800 surrogate', 'nul \u0000 inside', '"quoted" \u2028 \\', ''])
+    journal.record({ type: 'core.started', message, detail: { b: message, a: null } })
+  t.match(await journal.verifyEvents(never), { entries: 4, isIntact: true })
+})
+
 t.test('another program’s database is not taken for a journal', async t => {
   const path = join(t.testdir(), 'journal')
   rewrite(path, 'CREATE TABLE things (a)')

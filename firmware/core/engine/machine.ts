@@ -95,8 +95,8 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
-   * Ends a print that did not end by itself: heaters off, then the printer's own `script`. Never rejects: what could
-   * not be done is an event, and the heaters are tried again once the controller is back (where the head is then,
+   * Ends a print that did not end by itself: heaters off, then the printer's own `script`. What could not be done
+   * is an event, and the heaters are tried again once the controller is back (where the head is then,
    * nobody knows, so nothing moves).
    */
   async safeStop(script: readonly string[], job: string): Promise<void> {
@@ -140,33 +140,33 @@ export class Machine implements AsyncDisposable {
   async #makeSafe(commands: readonly string[], job: string | undefined): Promise<void> {
     const { clock, journal } = this.#options
     const late = () => new CoreError('PRINTER_SCRIPT', `not done after ${SAFE_STOP_MS} ms`)
-    try {
-      const never = new AbortController().signal
-      await withTimeLimit(clock, SAFE_STOP_MS, never, late, signal => this.run(commands, signal))
-      this.#needsHeatersOff = false
+    const never = new AbortController().signal
+    const failure = await withTimeLimit(clock, SAFE_STOP_MS, never, late, signal =>
+      this.run(commands, signal),
+    ).then(
+      () => undefined,
+      (error: unknown) => (error instanceof Error ? error.message : 'unknown fault'),
+    )
+    this.#needsHeatersOff = failure !== undefined
+    if (failure === undefined) {
       const message = `heaters off, ${commands.length} commands acknowledged`
       journal.record({ type: 'printer.safe_stop', job, message })
-    } catch (error) {
-      this.#needsHeatersOff = true
-      const message = error instanceof Error ? error.message : 'unknown fault'
-      journal.record({
-        type: 'printer.safe_stop_failed',
-        job,
-        code: 'PRINTER_SCRIPT',
-        message: `heaters may be on: ${message}`,
-      })
+      return
     }
+    const message = `heaters may be on: ${failure}`
+    journal.record({ type: 'printer.safe_stop_failed', job, code: 'PRINTER_SCRIPT', message })
   }
 
   #relay(event: ControllerEvent, from: Controller | undefined): void {
     for (const listener of this.#listeners) listener(event)
     if (event.kind !== 'lost' || from === undefined || from !== this.#controller) return
     const { journal, log, name } = this.#options
-    journal.record({
-      type: 'printer.lost',
-      message: `${name} went away`,
-      detail: { controller: name },
-    })
+    try {
+      const { message } = event.error
+      journal.record({ type: 'printer.lost', message, detail: { controller: name } })
+    } catch (error) {
+      log.error({ err: error }, 'loss not recorded') // thrown into the driver's loop it would help nobody
+    }
     this.#drop(from).catch((error: unknown) => log.warn({ err: error }, 'close after loss failed'))
   }
 

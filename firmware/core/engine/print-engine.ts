@@ -72,8 +72,10 @@ export class PrintEngine {
       stack.use(opened)
       this.#closing.signal.throwIfAborted()
       const { id: grantId, usesGranted } = opened.print.facts.grant
+      if (!machine.isConnected || machine.controller !== controller)
+        throw new CoreError('PRINTER_OFFLINE', 'the controller went away before the print began')
       // From here the use counts, whatever happens next: charged durably before the first byte.
-      const started = this.#charge(id, grantId, usesGranted)
+      const started = journal.chargeAndStart(id, grantId, usesGranted)
       this.#launch(id, opened.print, controller, stack.move())
       return started
     } finally {
@@ -135,7 +137,7 @@ export class PrintEngine {
   }
 
   async #openAgain(id: string): ReturnType<OpenJob> {
-    const { journal, openJob, onEnded } = this.#options
+    const { journal, openJob } = this.#options
     try {
       await using stack = new AsyncDisposableStack()
       const opened = stack.use(await openJob(id))
@@ -144,22 +146,20 @@ export class PrintEngine {
       stack.move()
       return opened
     } catch (error) {
-      if (error instanceof MpfError) {
-        const reason = { code: error.code, message: error.message }
-        journal.advance(
-          id,
-          'refused',
-          { type: 'admission.refused', job: id, ...reason },
-          { reason },
-        )
-        onEnded(id)
-      }
+      if (error instanceof MpfError || isFileLost(error)) this.#giveUp(id, error)
       throw error
     }
   }
 
-  #charge(id: string, grantId: string, usesGranted: number): JobRecord {
-    return this.#options.journal.chargeAndStart(id, grantId, usesGranted)
+  /** The file will never pass again: the job leaves the queue for good. */
+  #giveUp(id: string, error: MpfError | CoreError): void {
+    const { journal, onEnded } = this.#options
+    const reason = { code: error.code, message: error.message }
+    const isRefusal = error instanceof MpfError
+    const type = isRefusal ? 'admission.refused' : 'job.failed'
+    const event = isRefusal ? 'refused' : 'failed'
+    journal.advance(id, event, { type, job: id, ...reason }, { reason })
+    onEnded(id)
   }
 
   #launch(
@@ -192,4 +192,8 @@ export class PrintEngine {
     this.#options.onChange()
     return this.#options.journal.job(run.job)
   }
+}
+
+function isFileLost(error: unknown): error is CoreError {
+  return error instanceof CoreError && error.code === 'JOB_FILE_LOST'
 }

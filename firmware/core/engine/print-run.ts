@@ -99,7 +99,6 @@ export class PrintRun {
         { ackedLine: this.#ackedLine },
       )
     } catch (error) {
-      if (isJournalFault(error)) throw error
       await this.#endAbnormally(signal.aborted ? signal.reason : error)
     }
   }
@@ -113,12 +112,17 @@ export class PrintRun {
   async pause(): Promise<void> {
     const { controller, journal, machine, scripts } = this.#options
     this.#expectPhase('printing', 'paused')
+    const { signal } = this.#abort
     this.#phase = 'pausing'
+    this.#position = undefined
     controller.hold()
     try {
-      await machine.run(['M400', 'M114', ...scripts.pause], this.#abort.signal)
+      await machine.run(['M400', 'M114'], signal)
+      // Without it nobody could bring the head back: better to go on than to park for good.
+      if (!this.#position) throw new CoreError('PRINTER_SCRIPT', 'no position was reported')
+      await machine.run(scripts.pause, signal)
     } catch (error) {
-      this.#phase = this.#abort.signal.aborted ? 'ending' : 'printing'
+      if (!signal.aborted) this.#phase = 'printing'
       controller.release()
       throw error
     }
@@ -141,7 +145,7 @@ export class PrintRun {
     try {
       await machine.run([...scripts.resume, ...restore], this.#abort.signal)
     } catch (error) {
-      this.#phase = 'paused'
+      if (!this.#abort.signal.aborted) this.#phase = 'paused'
       throw error
     }
     journal.advance(this.job, 'resumed', {
@@ -210,6 +214,8 @@ export class PrintRun {
     }
     const reason = { code, message: entry.message }
     journal.advance(this.job, event, entry, { reason, ackedLine: this.#ackedLine })
+    // Recorded and safe; what nobody foresaw ends the core as well.
+    if (!isForeseen(error)) throw error
   }
 }
 
@@ -223,9 +229,9 @@ export function endReasonOf(error: unknown): EndReason {
   if (error instanceof DriverError)
     return { code: error.code, message: error.message, line: error.line }
   if (error instanceof CoreError) return { code: error.code, message: error.message }
-  throw error
+  return { code: 'JOB_INTERRUPTED', message: 'a fault of the core itself' }
 }
 
-function isJournalFault(error: unknown): boolean {
-  return error instanceof CoreError && error.code.startsWith('JOURNAL_')
+function isForeseen(error: unknown): boolean {
+  return error instanceof MpfError || error instanceof DriverError || error instanceof CoreError
 }

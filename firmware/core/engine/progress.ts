@@ -44,12 +44,14 @@ export function progressAt(
   const percent = extent.lines === 0 ? 0 : Math.min(100, (line / extent.lines) * 100)
   const isKnown = percent >= MIN_PERCENT && activeMs >= MIN_ELAPSED_MS
   const byProportionS = Math.round((activeMs * (100 - percent)) / percent / 1000)
+  const bySlicerS =
+    extent.estimatedS && Math.max(0, Math.round(extent.estimatedS - activeMs / 1000))
   return {
     line,
     lines: extent.lines,
     layer: layerAt(marks, line),
     layers: extent.layers,
     percent,
-    timeLeftS: isKnown ? byProportionS : (extent.estimatedS ?? null),
+    timeLeftS: isKnown ? byProportionS : (bySlicerS ?? null),
   }
 }

@@ -124,8 +124,10 @@ export class Stick {
       this.#waiting.delete(file.key)
     } catch (error) {
       signal.throwIfAborted()
-      if (!(error instanceof CoreError) || error.code.startsWith('JOURNAL_')) throw error
-      this.#refuse(file, name, error)
+      const fault =
+        error instanceof CoreError ? error : coreFault('SPOOL_IO', 'the copy failed', error)
+      if (fault.code.startsWith('JOURNAL_')) throw fault
+      this.#refuse(file, name, fault)
     }
   }
 
@@ -139,7 +141,12 @@ export class Stick {
     if (twin) {
       await spool.remove(id)
       journal.recordSighting(
-        { type: 'intake.duplicate', job: twin.id, message: `${name}: already in the queue` },
+        {
+          type: 'intake.duplicate',
+          job: twin.id,
+          message: 'these bytes are already in the queue',
+          detail: { name },
+        },
         file.key,
       )
       return
@@ -147,7 +154,7 @@ export class Stick {
     const entry: EventEntry = {
       type: 'job.received',
       job: id,
-      message: `${name}: ${copied.sizeBytes} bytes copied`,
+      message: `${copied.sizeBytes} bytes copied`,
       detail: { sizeBytes: copied.sizeBytes, sha256: copied.sha256, origin: 'usb' },
     }
     journal.receive({ id, name, origin: 'usb', ...copied }, entry, file.key)
@@ -177,7 +184,7 @@ function refusal(
   code: string,
   message: string,
 ): EventEntry {
-  return { type, code, message: `${name}: ${message}`, detail: { name } }
+  return { type, code, message, detail: { name } }
 }
 
 function openStickFile(path: string): Promise<FileSource> {

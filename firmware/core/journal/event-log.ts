@@ -60,7 +60,8 @@ export class EventLog {
       severity: EVENTS[entry.type].severity,
       job: entry.job ?? null,
       code: entry.code ?? null,
-      message: entry.message,
+      // A lone surrogate would not come back from the database as it went in, and break the chain.
+      message: entry.message.toWellFormed(),
       detail: canonicalDetail(entry.detail ?? {}),
     }
     const row = { ...chained, hash: chainHash(last?.hash ?? CHAIN_START, chained) }
