@@ -6,7 +6,7 @@ export interface ByteSource {
   /** Total size in bytes, fixed while the source is open. */
   readonly sizeBytes: number
   /**
-   * Exactly `length` bytes at `offset`, as a view the caller owns until its next call to `read`.
+   * Exactly `length` bytes at `offset`. They stay as they are: a source may not use their buffer for a later read.
    * @throws MpfError MPF_IO when they cannot all be had.
    */
   read(offset: number, length: number): Promise<Uint8Array>

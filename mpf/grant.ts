@@ -25,7 +25,7 @@ const grantSchema = z.strictObject({
   v: z.literal(1),
   jti: base64urlBytes(16),
   fid: base64urlBytes(16),
-  /** SHA-256 of the MAN section. */
+  /** SHA-256 of the manifest's signed payload. */
   mfd: base64urlBytes(32),
   ten: base64urlBytes(16),
   iss: z.string().min(1).max(128),

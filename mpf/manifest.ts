@@ -84,7 +84,7 @@ export type SegmentBytes = ManifestPayload['tree']['bs']
 /** A manifest that has passed steps 3 to 8. */
 export interface Manifest {
   readonly payload: ManifestPayload
-  /** SHA-256 of the MAN section, base64url: what a grant binds to. */
+  /** SHA-256 of the signed payload, base64url: what a grant binds to and a revocation names. */
   readonly digest: string
   /** SHA-256 of the PUB section: part of the FLOE context. */
   readonly publicDigest: Uint8Array
@@ -144,7 +144,8 @@ export async function verifyManifest(
     throw new MpfError('MPF_CRIT', `${payload.crit.length} unknown critical extensions`)
   const publicDigest = createHash('sha256').update(pub).digest()
   expectBinding(payload, pub, publicDigest, checks)
-  const digest = encodeBase64url(createHash('sha256').update(man).digest())
+  // Not of MAN: anybody can make another valid ECDSA signature from one, or drop the second of two.
+  const digest = encodeBase64url(createHash('sha256').update(bytes).digest())
   for (const signer of secondKey ? [key, secondKey] : [key])
     expectCurrent(payload, signer, digest, checks)
   return { payload, digest, publicDigest, signer: key, ...layOut(payload, container.sections) }

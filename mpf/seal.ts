@@ -41,7 +41,7 @@ export interface SealRequest {
 
 export interface SealedPrint {
   readonly manifest: ManifestPayload
-  /** SHA-256 of MAN, base64url: what grants bind to. */
+  /** SHA-256 of the manifest's payload, base64url: what grants bind to. */
   readonly manifestDigest: string
   /** The content keys, to be granted; the caller disposes them. */
   readonly keys: ContentKeys
@@ -100,15 +100,11 @@ export async function sealPrint(request: SealRequest): Promise<SealedPrint> {
       blocks: entries.length,
     },
   })
-  const man = await signPayload(
-    encodeJson(manifest),
-    MANIFEST_TYPE,
-    request.signingKey,
-    request.postQuantumKey,
-  )
+  const signed = encodeJson(manifest)
+  const man = await signPayload(signed, MANIFEST_TYPE, request.signingKey, request.postQuantumKey)
   return {
     manifest,
-    manifestDigest: encodeBase64url(createHash('sha256').update(man).digest()),
+    manifestDigest: encodeBase64url(createHash('sha256').update(signed).digest()),
     keys,
     async *file(grants) {
       yield encodeFront(

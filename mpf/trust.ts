@@ -42,7 +42,7 @@ const bundleSchema = z.strictObject({
     }),
   ),
   revoked: z.strictObject({
-    /** SHA-256 of MAN sections. */
+    /** SHA-256 of manifest payloads. */
     manifests: z.array(base64urlBytes(32)),
     /** Grant ids. */
     grants: z.array(base64urlBytes(16)),

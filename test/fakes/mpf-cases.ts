@@ -576,9 +576,14 @@ const MANIFEST: readonly Case[] = [
 ]
 
 function revoking(file: Buffer) {
+  return trustBundle({ revoked: { manifests: [b64(sha256(payloadOf(file)))], grants: [] } })
+}
+
+/** What the publisher signed in a file. */
+export function payloadOf(file: Buffer): Buffer {
   const at = offsetOf(file, 1)
-  const man = file.subarray(at, at + Number(file.readBigUInt64BE(entryAt(1, 'length'))))
-  return trustBundle({ revoked: { manifests: [b64(sha256(man))], grants: [] } })
+  const man = file.toString('latin1', at, at + Number(file.readBigUInt64BE(entryAt(1, 'length'))))
+  return Buffer.from(man.split('.')[1] ?? '', 'base64url')
 }
 
 const layout = { passes: NEEDS_KEYS } as const

@@ -176,14 +176,15 @@ export function forge(forgery: Forgery = {}): Buffer {
     ext: {},
   }
   forgery.manifest?.(manifest)
+  const signed = (forgery.manifestText ?? same)(JSON.stringify(manifest))
   const man = signJws(
-    (forgery.manifestText ?? same)(JSON.stringify(manifest)),
+    signed,
     'mpf-manifest+jws',
     forgery.publisher ?? 'publisher',
     forgery.manifestHeader,
   )
   const manBytes = Buffer.from((forgery.manifestJws ?? same)(man), 'latin1')
-  const grant = forgeGrant(b64(sha256(manBytes)), forgery)
+  const grant = forgeGrant(b64(sha256(Buffer.from(signed))), forgery)
   const entry = grantEntry(PRINTER_ID, Buffer.from(grant, 'latin1'))
   const grants = forgery.grants?.(entry) ?? entry
   return layOutFile(

@@ -1,9 +1,17 @@
 /** Strict and unforgeable is a claim until somebody has tried: every file of the adversarial kit, through every way in. */
 import { test } from 'tap'
 import { MPF_ERROR_CODES, MpfError, type MpfErrorCode } from '#mpf'
-import { CASES, type Case } from '../fakes/mpf-cases.ts'
-import { BLOCKS, forge } from '../fakes/mpf-forge.ts'
-import { ENTRY_POINTS, type EntryPoint, reader, source } from '../fakes/mpf-world.ts'
+import { CASES, type Case, payloadOf } from '../fakes/mpf-cases.ts'
+import { BLOCKS, b64, forge, mirrorSignature, P384_ORDER, sha256 } from '../fakes/mpf-forge.ts'
+import {
+  ENTRY_POINTS,
+  type EntryPoint,
+  inspectFile,
+  reader,
+  source,
+  trustBundle,
+  unlockFile,
+} from '../fakes/mpf-world.ts'
 
 /** Codes no file can provoke, with the reason. */
 const NOT_RAISED_BY_A_FILE: Partial<Record<MpfErrorCode, string>> = {
@@ -49,3 +57,29 @@ for (const code of new Set(CASES.map(each => each.code)))
       }
     }
   })
+
+test('a signature mirrored by anybody is the same file: it escapes no revocation and voids no grant', async t => {
+  const mirrored = forge({
+    publisher: 'publisher384',
+    manifestJws: jws => {
+      const [header, payload, signature = ''] = jws.split('.')
+      const other = mirrorSignature(Buffer.from(signature, 'base64url'), P384_ORDER)
+      return `${header}.${payload}.${b64(other)}`
+    },
+  })
+  const { manifest } = await unlockFile(source(mirrored), reader())
+  t.equal(manifest.digest, b64(sha256(payloadOf(mirrored))))
+  const trust = trustBundle({ revoked: { manifests: [manifest.digest], grants: [] } })
+  await t.rejects(inspectFile(source(mirrored), reader({ trust })), { code: 'MPF_REVOKED' })
+})
+
+test('a source that fails is refused as such', async t => {
+  const file = source(forge())
+  const failing = {
+    sizeBytes: file.sizeBytes,
+    read: (offset: number, length: number) =>
+      offset === 0 ? file.read(offset, length) : file.read(file.sizeBytes, length),
+  }
+  for (const open of Object.values(ENTRY_POINTS))
+    await t.rejects(async () => open(failing, reader()), { code: 'MPF_IO' })
+})
