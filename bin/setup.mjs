@@ -9,7 +9,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const pinnedNode = join(root, 'node_modules/node/bin/node')
 
 // `npm ci` wants every platform's optional packages in the registry; `install --no-save` does not, and leaves the lock as it is.
-const INSTALL = ['install', '--no-save', '--no-audit', '--no-fund']
+const INSTALL = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']
 
 const reason = whyStale()
 if (reason !== undefined) {
