@@ -2,6 +2,7 @@
 
 import { blockDigest, compressBlock } from './blocks.ts'
 import { MpfError } from './errors.ts'
+import { createGeometryMeter } from './gcode/geometry.ts'
 import { isLayerComment } from './gcode/layers.ts'
 import { type MachineLimits, NO_LIMITS } from './gcode/limits.ts'
 import { Machine } from './gcode/machine.ts'
@@ -12,8 +13,10 @@ import { profileLimits } from './gcode/program.ts'
 import { SlicerComments, type SlicerFacts } from './gcode/slicer-comments.ts'
 import { MAX_BLOCK_BYTES, MAX_THUMBNAIL_BYTES, MAX_THUMBNAILS } from './limits.ts'
 import type { SignedPolicy } from './manifest.ts'
-import { type Thumbnail, thumbnailKind } from './metadata.ts'
+import { type PartGeometry, type Thumbnail, thumbnailKind } from './metadata.ts'
 import type { SealedBlock } from './seal.ts'
+
+const SEMICOLON = 59
 
 /** A line a printer (or the format itself) would refuse. */
 export interface RefusedLine {
@@ -45,6 +48,7 @@ export class ProgramPacker {
   readonly #measure: Machine
   readonly #check: Machine | undefined
   readonly #comments = new SlicerComments()
+  readonly #meter = createGeometryMeter()
 
   constructor(options: PackOptions) {
     this.#options = options
@@ -53,7 +57,7 @@ export class ProgramPacker {
       if (this.refused.length < (options.maxRefused ?? 1000))
         this.refused.push({ code, line, problem })
     }
-    this.#measure = new Machine(NO_LIMITS, refuse, { isWidening: true })
+    this.#measure = new Machine(NO_LIMITS, refuse, { isWidening: true, onMove: this.#meter.onMove })
     this.#check = options.profile && new Machine(profileLimits(options.profile), refuse)
   }
 
@@ -71,6 +75,11 @@ export class ProgramPacker {
       .slice(0, MAX_THUMBNAILS)
   }
 
+  /** The part as the program draws it. */
+  geometry(): PartGeometry | undefined {
+    return this.#meter.geometry()
+  }
+
   /** What the program does at most. */
   limits(): MachineLimits {
     return this.#measure.limits()
@@ -80,18 +89,41 @@ export class ProgramPacker {
   async *blocks(
     chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   ): AsyncGenerator<SealedBlock, void, void> {
+    for await (const lines of this.#cut(chunks)) {
+      const text = Buffer.concat(lines)
+      const entry = this.#measureBlock(lines, text)
+      const frame = compressBlock(text, this.#options.level)
+      text.fill(0)
+      this.#options.onProgress?.(entry.textBytes)
+      yield { frame, entry, lines: lines.length }
+    }
+  }
+
+  /** Measures and checks a program without compressing it. @throws as blocks */
+  async check(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
+    for await (const lines of this.#cut(chunks)) {
+      const text = Buffer.concat(lines)
+      this.#measureBlock(lines, text)
+      this.#options.onProgress?.(text.length)
+    }
+  }
+
+  /** The lines of one block after another. */
+  async *#cut(
+    chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  ): AsyncGenerator<Buffer[], void, void> {
     let lines: Buffer[] = []
     let [bytes, layerAt, bytesAtLayer] = [0, 0, 0]
     for await (const line of normaliseLines(chunks, this.report, this.#options.strip)) {
       if (line.length > MAX_BLOCK_BYTES)
         throw new MpfError('MPF_GCODE', 'a line longer than a block')
-      if (line[0] === 59 && isLayerComment(line, 0, line.length - 1)) {
+      if (line[0] === SEMICOLON && isLayerComment(line, 0, line.length - 1)) {
         layerAt = lines.length
         bytesAtLayer = bytes
       }
       if (bytes + line.length > MAX_BLOCK_BYTES) {
         const cut = layerAt === 0 ? lines.length : layerAt
-        yield this.#block(lines.slice(0, cut))
+        yield lines.slice(0, cut)
         lines = lines.slice(cut)
         bytes -= layerAt === 0 ? bytes : bytesAtLayer
         layerAt = 0
@@ -99,11 +131,10 @@ export class ProgramPacker {
       lines.push(line)
       bytes += line.length
     }
-    if (lines.length > 0) yield this.#block(lines)
+    if (lines.length > 0) yield lines
   }
 
-  #block(lines: readonly Buffer[]): SealedBlock {
-    const text = Buffer.concat(lines)
+  #measureBlock(lines: readonly Buffer[], text: Buffer): SealedBlock['entry'] {
     const modal = this.#measure.modal()
     const entry = {
       textBytes: text.length,
@@ -117,14 +148,11 @@ export class ProgramPacker {
     this.#measure.run(text)
     this.#check?.run(text)
     this.lines += lines.length
-    const frame = compressBlock(text, this.#options.level)
-    text.fill(0)
-    this.#options.onProgress?.(entry.textBytes)
-    return { frame, entry, lines: lines.length }
+    return entry
   }
 
   #readComment(line: Buffer): void {
-    if (line[0] !== 59) return
+    if (line[0] !== SEMICOLON) return
     if (isLayerComment(line, 0, line.length - 1)) this.layers++
     else this.#comments.read(line.toString('latin1', 0, line.length - 1))
   }

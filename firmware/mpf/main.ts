@@ -1,16 +1,19 @@
 /** The `mpf` command: makes, inspects and verifies sealed print files. */
 
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { z } from 'zod'
 import { MpfError } from '#mpf'
 import { type Command, type CommandContext, EXIT, exitCodeOf, UsageError } from './command.ts'
 import { grant } from './commands/grant.ts'
 import { inspect } from './commands/inspect.ts'
 import { keygen } from './commands/keygen.ts'
+import { lint } from './commands/lint.ts'
 import { seal } from './commands/seal.ts'
 import { trust } from './commands/trust.ts'
 import { verify } from './commands/verify.ts'
 
-const COMMANDS: readonly Command[] = [seal, verify, inspect, grant, keygen, trust]
+const COMMANDS: readonly Command[] = [seal, verify, inspect, grant, lint, keygen, trust]
 
 process.exitCode = await main(process.argv.slice(2))
 
@@ -39,7 +42,8 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 function createContext(command: Command, args: readonly string[]): CommandContext {
-  const { values, positionals }: Parsed = parse(command, args)
+  const { values: given, positionals }: Parsed = parse(command, args)
+  const values = { ...readSettings(command, given.settings), ...given }
   const text = (option: string) => {
     const value = values[option]
     return typeof value === 'string' ? value : undefined
@@ -71,6 +75,26 @@ function createContext(command: Command, args: readonly string[]): CommandContex
   }
 }
 
+/** Options kept in a file, for slicers that can only name a script: `{"tenant": "...", "to": ["..."]}`. The command line comes first. */
+function readSettings(command: Command, path: unknown): Readonly<Record<string, unknown>> {
+  if (typeof path !== 'string') return {}
+  let settings: unknown
+  try {
+    settings = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (cause) {
+    throw new UsageError(`--settings ${path}: ${(cause as Error).message}`, { cause })
+  }
+  const parsed = z
+    .record(z.string(), z.union([z.string(), z.boolean(), z.array(z.string())]))
+    .safeParse(settings)
+  const unknown = Object.keys(parsed.data ?? {}).find(name => !Object.hasOwn(command.options, name))
+  if (!parsed.success || unknown !== undefined)
+    throw new UsageError(
+      `--settings ${path}: ${unknown === undefined ? 'expected an object of options' : `no option ${unknown}`}`,
+    )
+  return parsed.data
+}
+
 interface Parsed {
   readonly values: Readonly<Record<string, unknown>>
   readonly positionals: readonly string[]
@@ -80,7 +104,7 @@ function parse(command: Command, args: readonly string[]): Parsed {
   try {
     return parseArgs({
       args: [...args],
-      options: { ...command.options, json: { type: 'boolean' } },
+      options: { ...command.options, json: { type: 'boolean' }, settings: { type: 'string' } },
       allowPositionals: true,
     })
   } catch (cause) {
@@ -117,6 +141,7 @@ SYNOPSIS
 DESCRIPTION
 ${command.help.replace(/^/gm, '  ')}
   --json          machine-readable output
+  --settings FILE options from a JSON file; the command line comes first
 
 EXIT CODES
   0 success, 1 internal error, ${codes.join(', ')}

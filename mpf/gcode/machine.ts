@@ -21,6 +21,14 @@ const HAS_XYZ = bit('X') | bit('Y') | bit('Z')
 const INCH_NUMERATOR = 254
 const EFFECTS = WORD_NAMES.map(name => WORDS[name]?.effect ?? 'none')
 
+/** Called for each move with positions (X, Y, Z) in nanometres, valid during the call only, and the length of filament fed. */
+export type MoveListener = (from: Float64Array, to: Float64Array, eNm: number) => void
+
+export interface MachineOptions {
+  readonly isWidening?: boolean
+  readonly onMove?: MoveListener
+}
+
 /**
  * Follows a program through blocks of whole lines. With `isWidening` the limits grow to whatever the program does
  * (MPF_GCODE alone is refused): that is how a writer measures the envelope it signs.
@@ -31,6 +39,8 @@ export class Machine {
   readonly #scanner = new LineScanner()
   readonly #refuse: Refusal
   readonly #isWidening: boolean
+  readonly #onMove: MoveListener | undefined
+  readonly #from = new Float64Array(3)
   readonly #allowed: Uint8Array
   readonly #min: Float64Array
   readonly #max: Float64Array
@@ -43,13 +53,10 @@ export class Machine {
   #tool = 0
   #bits = 0
 
-  constructor(
-    limits: MachineLimits,
-    refuse: Refusal,
-    options: { readonly isWidening?: boolean } = {},
-  ) {
+  constructor(limits: MachineLimits, refuse: Refusal, options: MachineOptions = {}) {
     this.#refuse = refuse
     this.#isWidening = options.isWidening ?? false
+    this.#onMove = options.onMove
     this.#allowed = Uint8Array.from(WORD_NAMES, name => (limits.words.has(name) ? 1 : 0))
     this.#min = Float64Array.from(limits.minNm)
     this.#max = Float64Array.from(limits.maxNm)
@@ -138,7 +145,7 @@ export class Machine {
       case 'millimetres':
         return this.#setBit(MODAL_BIT.inches, false)
       case 'absolute':
-        // Marlin and RepRapFirmware: G90/G91 switch E too; M82/M83 after it switch E alone.
+        // Marlin: G90/G91 switch E too; M82/M83 after it switch E alone.
         return this.#setBit(MODAL_BIT.relativeXyz | MODAL_BIT.relativeE, false)
       case 'relative':
         return this.#setBit(MODAL_BIT.relativeXyz | MODAL_BIT.relativeE, true)
@@ -168,12 +175,15 @@ export class Machine {
     const mask = this.#scanner.mask
     if (this.#scanner.valued !== mask)
       return this.#refuse('MPF_GCODE', this.line, 'an axis without a number')
+    if (this.#onMove) this.#from.set(this.#position)
+    const eBefore = this.#e
     if ((mask & HAS_XYZ) !== 0) for (let axis = 0; axis < 3; axis++) this.#moveAxis(axis, mask)
     if ((mask & HAS_E) !== 0) {
       const e = this.#length(LETTER.E)
       this.#e = (this.#bits & MODAL_BIT.relativeE) === 0 ? e : this.#e + e
     }
     if ((mask & HAS_F) !== 0) this.#setFeed()
+    this.#onMove?.(this.#from, this.#position, this.#e - eBefore)
   }
 
   #moveAxis(axis: number, mask: number): void {

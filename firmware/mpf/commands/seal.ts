@@ -1,25 +1,28 @@
 /** `mpf seal`: G-code in, one sealed, signed file with grants out. */
 
 import { randomBytes } from 'node:crypto'
-import { basename } from 'node:path'
-import { loadConfig } from '#config'
+import { writeFile } from 'node:fs/promises'
 import {
   decodeBase64url,
-  type MachineProfile,
-  type PartMetadata,
-  ProgramPacker,
+  type ProgramPacker,
   policyFor,
   recipientId,
   type SealedPrint,
   sealPrint,
 } from '#mpf'
-import { type Command, type CommandContext, EXIT, UsageError } from '../command.ts'
+import { type Command, type CommandContext, UsageError } from '../command.ts'
 import { fileStore, readProgram, writeWhole } from '../files.ts'
 import { GRANT_HELP, GRANT_OPTIONS, makeGrant } from '../granting.ts'
 import { readRecipient, readSigningKey } from '../key-files.ts'
-import { createProgress } from '../progress.ts'
-
-const MAX_SHOWN = 20
+import {
+  createPacker,
+  describePart,
+  PACK_HELP,
+  PACK_OPTIONS,
+  profileOf,
+  refuse,
+  reportChanges,
+} from '../packing.ts'
 
 export const seal: Command = {
   name: 'seal',
@@ -39,11 +42,13 @@ ${GRANT_HELP}
   --label TEXT     classification label
   --model NAME     printer model it is made for (repeatable; default: any whose limits fit)
   --file-id ID --revision N   seal a new revision of an earlier part
-  --strip WORDS    comma-separated words whose lines are emptied (M117,M862); each is reported
-  --profile FILE   a printer's configuration: refuse now what that printer would refuse, line by line
-  --level N        zstd level 1 to 22 (default 19)`,
+${PACK_HELP}
+  --post-process   work as a slicer's post-processing script: replace IN by the sealed file and have the slicer
+                   export it as .mpf; keep the other options in a --settings file`,
   options: {
     ...GRANT_OPTIONS,
+    ...PACK_OPTIONS,
+    'post-process': { type: 'boolean' },
     'sign-pq': { type: 'string' },
     out: { type: 'string', short: 'o' },
     tenant: { type: 'string' },
@@ -55,9 +60,6 @@ ${GRANT_HELP}
     model: { type: 'string', multiple: true },
     'file-id': { type: 'string' },
     revision: { type: 'string' },
-    strip: { type: 'string' },
-    profile: { type: 'string' },
-    level: { type: 'string' },
   },
   run: runSeal,
 }
@@ -65,9 +67,7 @@ ${GRANT_HELP}
 async function runSeal(context: CommandContext): Promise<number> {
   const [input, ...more] = context.operands
   if (input === undefined || more.length > 0) throw new UsageError('expected one G-code file, or -')
-  const out =
-    context.text('out') ??
-    (input === '-' ? '-' : `${input.replace(/\.(gcode|gco|g)(\.zst)?$/i, '')}.mpf`)
+  const out = outputOf(context, input)
   const tenant = context.required('tenant')
   if (decodeBase64url(tenant)?.length !== 16)
     throw new UsageError('--tenant: expected 16 bytes in base64url')
@@ -114,27 +114,25 @@ async function runSeal(context: CommandContext): Promise<number> {
       await makeGrant(context, target, keys, recipient, issuingKey),
     )
   const bytes = await writeWhole(out, sealed.file(grants))
+  if (context.flag('post-process')) await renameOutput(input)
   reportSealed(context, packer, sealed, { out, bytes, grants: grants.size })
   return 0
 }
 
-function createPacker(context: CommandContext, profile: MachineProfile | undefined): ProgramPacker {
-  const progress = createProgress('sealing')
-  let bytes = 0
-  return new ProgramPacker({
-    level: context.integer('level', [1, 22], 19),
-    strip: new Set((context.text('strip') ?? '').split(',').filter(Boolean)),
-    ...(profile && { profile }),
-    onProgress(blockBytes) {
-      bytes += blockBytes
-      progress(bytes)
-    },
-  })
+function outputOf(context: CommandContext, input: string): string {
+  if (context.flag('post-process')) return input
+  return context.text('out') ?? (input === '-' ? '-' : `${withoutExtension(input)}.mpf`)
 }
 
-async function profileOf(context: CommandContext): Promise<MachineProfile | undefined> {
-  const file = context.text('profile')
-  return file === undefined ? undefined : (await loadConfig(file)).printer.profile
+/** PrusaSlicer and its kin export what the script left in place of the G-code, under the name the script puts into FILE.output_name. */
+async function renameOutput(input: string): Promise<void> {
+  const target = process.env.SLIC3R_PP_OUTPUT_NAME
+  if (target !== undefined)
+    await writeFile(`${input}.output_name`, `${withoutExtension(target)}.mpf`)
+}
+
+function withoutExtension(path: string): string {
+  return path.replace(/\.(gcode|gco|g)(\.zst)?$/i, '')
 }
 
 function fileIdOf(context: CommandContext): Uint8Array {
@@ -143,62 +141,6 @@ function fileIdOf(context: CommandContext): Uint8Array {
   const fileId = decodeBase64url(given)
   if (fileId?.length !== 16) throw new UsageError('--file-id: expected 16 bytes in base64url')
   return fileId
-}
-
-function describePart(context: CommandContext, packer: ProgramPacker, input: string): PartMetadata {
-  const { facts } = packer
-  const label = context.text('label')
-  return {
-    info: {
-      title: context.text('title') ?? basename(input).replace(/\.(gcode|gco|g)(\.zst)?$/i, ''),
-      layers: packer.layers,
-      ...(label !== undefined && { label }),
-      ...(facts.slicer !== undefined && { slicer: facts.slicer }),
-      ...(facts.profile !== undefined && { profile: facts.profile }),
-      ...(facts.layerHeightUm !== undefined && { layerHeightUm: facts.layerHeightUm }),
-      ...(facts.timeS !== undefined && { timeS: facts.timeS }),
-      ...(facts.filamentUm.length > 0 && { materials: materialsOf(packer) }),
-    },
-    thumbnails: packer.thumbnails(),
-    geometry: undefined,
-  }
-}
-
-function materialsOf(packer: ProgramPacker): NonNullable<PartMetadata['info']['materials']> {
-  const { filamentUm, filamentMg, filamentNames } = packer.facts
-  return filamentUm.map((lengthUm, tool) => {
-    const massMg = filamentMg[tool]
-    return {
-      tool,
-      kind: 'plastic' as const,
-      name: filamentNames[tool] ?? '',
-      lengthUm,
-      ...(massMg !== undefined && { massMg }),
-    }
-  })
-}
-
-/** What the writer changed in the slicer's text: never silently. */
-function reportChanges(context: CommandContext, packer: ProgramPacker): void {
-  const { carriageReturns, tabs, commentBytes, cutComments, stripped } = packer.report
-  const changes = [
-    [carriageReturns, 'CR LF line ends became LF'],
-    [tabs, 'tabs became spaces'],
-    [commentBytes, 'bytes of comments that are not ASCII became ?'],
-    [cutComments, 'comments were cut to 256 bytes'],
-  ] as const
-  for (const [times, what] of changes) if (times > 0) context.note(`mpf: ${times} ${what}`)
-  for (const [word, lines] of stripped)
-    context.note(`mpf: stripped ${word} in ${lines.length} lines (first: line ${lines[0]})`)
-}
-
-function refuse(context: CommandContext, packer: ProgramPacker): number {
-  if (context.isJson)
-    context.print(JSON.stringify({ refusedLines: packer.refusedLines, refused: packer.refused }))
-  for (const { code, line, problem } of packer.refused.slice(0, MAX_SHOWN))
-    context.note(`mpf: ${code}: line ${line}: ${problem}`)
-  context.note(`mpf: ${packer.refusedLines} lines refused; nothing was written`)
-  return EXIT.CONTENT
 }
 
 function reportSealed(

@@ -1,0 +1,105 @@
+/** G-code to packed blocks with what the options and the slicer's comments say about it; shared by seal and lint. */
+
+import { basename } from 'node:path'
+import type { ParseArgsOptionsConfig } from 'node:util'
+import { loadConfig } from '#config'
+import { type MachineProfile, type PartMetadata, ProgramPacker } from '#mpf'
+import { type CommandContext, EXIT } from './command.ts'
+import { createProgress } from './progress.ts'
+
+const MAX_SHOWN = 20
+
+export const PACK_OPTIONS = {
+  strip: { type: 'string' },
+  profile: { type: 'string' },
+  level: { type: 'string' },
+} as const satisfies ParseArgsOptionsConfig
+
+export const PACK_HELP = `  --strip WORDS    comma-separated words whose lines are emptied (M117,M862); each is reported
+  --profile FILE   a printer's configuration: refuse now what that printer would refuse, line by line
+  --level N        zstd level 1 to 22 (default 19)`
+
+export function createPacker(
+  context: CommandContext,
+  profile: MachineProfile | undefined,
+): ProgramPacker {
+  const progress = createProgress('sealing')
+  let bytes = 0
+  return new ProgramPacker({
+    level: context.integer('level', [1, 22], 19),
+    strip: new Set((context.text('strip') ?? '').split(',').filter(Boolean)),
+    ...(profile && { profile }),
+    onProgress(blockBytes) {
+      bytes += blockBytes
+      progress(bytes)
+    },
+  })
+}
+
+/** The profile named by --profile. @throws ConfigError */
+export async function profileOf(context: CommandContext): Promise<MachineProfile | undefined> {
+  const file = context.text('profile')
+  return file === undefined ? undefined : (await loadConfig(file)).printer.profile
+}
+
+/** The metadata of a packed program. */
+export function describePart(
+  context: CommandContext,
+  packer: ProgramPacker,
+  input: string,
+): PartMetadata {
+  const { facts } = packer
+  const label = context.text('label')
+  return {
+    info: {
+      title: context.text('title') ?? basename(input).replace(/\.(gcode|gco|g)(\.zst)?$/i, ''),
+      layers: packer.layers,
+      ...(label !== undefined && { label }),
+      ...(facts.slicer !== undefined && { slicer: facts.slicer }),
+      ...(facts.profile !== undefined && { profile: facts.profile }),
+      ...(facts.layerHeightUm !== undefined && { layerHeightUm: facts.layerHeightUm }),
+      ...(facts.timeS !== undefined && { timeS: facts.timeS }),
+      ...(facts.filamentUm.length > 0 && { materials: materialsOf(packer) }),
+    },
+    thumbnails: packer.thumbnails(),
+    geometry: packer.geometry(),
+  }
+}
+
+function materialsOf(packer: ProgramPacker): NonNullable<PartMetadata['info']['materials']> {
+  const { filamentUm, filamentMg, filamentNames } = packer.facts
+  return filamentUm.map((lengthUm, tool) => {
+    const massMg = filamentMg[tool]
+    return {
+      tool,
+      kind: 'plastic' as const,
+      name: filamentNames[tool] ?? '',
+      lengthUm,
+      ...(massMg !== undefined && { massMg }),
+    }
+  })
+}
+
+/** What the writer changed in the slicer's text: never silently. */
+export function reportChanges(context: CommandContext, packer: ProgramPacker): void {
+  const { carriageReturns, tabs, commentBytes, cutComments, stripped } = packer.report
+  const changes = [
+    [carriageReturns, 'CR LF line ends became LF'],
+    [tabs, 'tabs became spaces'],
+    [commentBytes, 'bytes of comments that are not ASCII became ?'],
+    [cutComments, 'comments were cut to 256 bytes'],
+  ] as const
+  for (const [times, what] of changes) if (times > 0) context.note(`mpf: ${times} ${what}`)
+  for (const [word, lines] of stripped)
+    context.note(`mpf: stripped ${word} in ${lines.length} lines (first: line ${lines[0]})`)
+}
+
+/** Tells which lines were refused; the exit code. */
+export function refuse(context: CommandContext, packer: ProgramPacker): number {
+  if (context.isJson)
+    context.print(JSON.stringify({ refusedLines: packer.refusedLines, refused: packer.refused }))
+  for (const { code, line, problem } of packer.refused.slice(0, MAX_SHOWN))
+    context.note(`mpf: ${code}: line ${line}: ${problem}`)
+  context.note(`mpf: ${packer.refusedLines} lines refused; nothing was written`)
+  return EXIT.CONTENT
+}
