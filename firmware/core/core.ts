@@ -1,5 +1,6 @@
 /** The core put together: every part made once, handed what it needs, and ended in the right order. */
 
+import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '#config'
@@ -173,6 +174,7 @@ function startTasks(
   for (const id of received) admission.push(id)
   tasks.start(signal => admission.run(signal))
   tasks.start(signal => machine.keepConnected(signal))
+  tasks.start(signal => closeAtEnd(engine, signal))
   tasks.start(signal => control.reportProgress(signal))
   const { mountDirectories, pollIntervalMs } = config.usb
   const onReceived = (id: string) => admission.push(id)
@@ -180,6 +182,12 @@ function startTasks(
     const stick = new Stick(directory, pollIntervalMs, { clock, journal, spool, newId, onReceived })
     tasks.start(signal => watchMount(stick, { directory, pollIntervalMs, clock }, signal))
   }
+}
+
+/** A print is a task too, and would otherwise be waited for to its last line. */
+async function closeAtEnd(engine: PrintEngine, signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort')
+  await engine.close()
 }
 
 /** What follows from a decision: a refused file leaves the spool; an admitted one prints if the policy says so. */

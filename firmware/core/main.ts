@@ -17,7 +17,7 @@ import type { OpenMachineController } from './engine/machine.ts'
 import { CoreError } from './errors.ts'
 import { startSimulator } from './simulator.ts'
 
-const USAGE = 'usage: mpfd --config FILE [--simulate [--simulator-option OPTION]...]\n'
+const USAGE = 'usage: mpfd --config FILE [--simulate [--simulator-option=OPTION]...]\n'
 /** The day this version was made: no clock that is behind it is right. */
 const BUILD_AT_MS = Date.UTC(2026, 10, 22)
 

@@ -16,6 +16,9 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 /** A logger that has written before it returns, so that the last line before a crash is there. */
 export function createLogger(options: { readonly name: string; readonly level: LogLevel }): Logger {
+  const destination = pino.destination({ dest: 2, sync: true })
+  // A reader of the log that went away (EPIPE) must not end a print.
+  destination.on('error', () => undefined)
   return pino(
     {
       name: options.name,
@@ -23,6 +26,6 @@ export function createLogger(options: { readonly name: string; readonly level: L
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
     },
-    pino.destination({ dest: 2, sync: true }),
+    destination,
   )
 }
