@@ -1,4 +1,4 @@
-/** A core that prints what is on its stick and kills itself, without warning, right after its n-th journal step. */
+/** A core that prints what is on its stick and kills itself, without warning, right after its n-th journal step (0: prints slowly and waits to be killed). */
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { loadConfig } from '#config'
 import { startCore } from '../../firmware/core/core.ts'
@@ -10,9 +10,9 @@ const [, , configFile = '', executedFile = '', lastStep = '0'] = process.argv
 const config = await loadConfig(configFile)
 const executed = openSync(executedFile, 'a')
 const controller = fakeController()
-controller.allow()
+if (lastStep === '0') setInterval(() => controller.allow(3), 1).unref()
+else controller.allow()
 let steps = 0
-let isStarted = false
 
 await using core = await startCore(
   { ...config, usb: { ...config.usb, autoStart: 'start' } },
@@ -35,7 +35,6 @@ await using core = await startCore(
   ),
   new AbortController().signal,
 )
-isStarted = true
 await untilEvent(core.journal, ({ type }) => /job\.(done|failed)|refused/.test(type))
 closeSync(executed)
-process.stdout.write(`${JSON.stringify({ steps, isStarted })}\n`)
+process.stdout.write(`${JSON.stringify({ steps })}\n`)

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -19,6 +20,9 @@ const FIXTURE = fileURLToPath(new URL('../fakes/core-kill-fixture.ts', import.me
 const GRANT = Buffer.alloc(16, 3)
 /** More than one print has; the loop ends with the first life that reaches its end. */
 const MAX_STEPS = 60
+
+/** Random moments of a print; the acceptance run sets 200. */
+const KILLS = Number(process.env.MPFD_KILLS ?? 5)
 
 /** Lives until the step; resolves with whether it died there. */
 async function liveUntil(
@@ -103,4 +107,28 @@ t.test('a core killed at any journal step leaves a truthful journal', async t =>
     if (!isKilled) break
   }
   t.strictSame([...states].sort(), ['done', 'failed', 'ready'], 'every outcome was seen')
+})
+
+t.test(`a core killed at ${KILLS} random moments leaves a truthful journal`, async t => {
+  const text = program(2000)
+  for (let round = 0; round < KILLS; round += 1) {
+    await using printer = await deskPrinter()
+    const executedFile = join(printer.directory, 'executed')
+    await writeFile(executedFile, '')
+    const sealed = await seal(printer, text, { maxUses: 1, grantId: GRANT })
+    await writeFile(join(printer.stick, 'part.mpf'), sealed)
+    const child = spawn(process.execPath, [FIXTURE, printer.configFile, executedFile], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    const exited = once(child, 'exit')
+    // Chance decides the moment, the first printed line that there is a print to interrupt.
+    while ((await readFile(executedFile)).length === 0 && child.exitCode === null)
+      await new Promise(resolve => setTimeout(resolve, 5))
+    await new Promise(resolve => setTimeout(resolve, randomInt(500)))
+    child.kill('SIGKILL')
+    await exited
+    await t.test(`round ${round + 1}`, async t => {
+      t.match(await expectTruth(t, printer, executedFile), /failed|done/)
+    })
+  }
 })
