@@ -1,41 +1,8 @@
-/** What an event's hash covers: the one canonical encoding of an entry, chained to the entry before. Pure. */
+/** The journal's names for the event chain, which the fleet end recomputes from the same leaf. */
 
-import { createHash } from 'node:crypto'
-
-/** One entry as stored. `detail` is the stored JSON text itself, so that verification parses nothing. */
-export interface ChainedEntry {
-  readonly sequence: number
-  readonly atMs: number
-  readonly clock: string
-  readonly type: string
-  readonly severity: string
-  readonly job: string | null
-  readonly code: string | null
-  readonly message: string
-  readonly detail: string
-}
-
-/** The hash before the first entry. */
-export const CHAIN_START = new Uint8Array(32)
-
-/** SHA-256 over the previous hash and the entry as a JSON array in fixed order. */
-export function chainHash(previous: Uint8Array, entry: ChainedEntry): Uint8Array {
-  const canonical = JSON.stringify([
-    entry.sequence,
-    entry.atMs,
-    entry.clock,
-    entry.type,
-    entry.severity,
-    entry.job,
-    entry.code,
-    entry.message,
-    entry.detail,
-  ])
-  return createHash('sha256').update(previous).update(canonical, 'utf8').digest()
-}
-
-/** Detail as stored: members in code-unit order, so that equal details are equal bytes. */
-export function canonicalDetail(detail: Readonly<Record<string, unknown>>): string {
-  const sorted = Object.keys(detail).sort((a, b) => (a < b ? -1 : 1))
-  return JSON.stringify(Object.fromEntries(sorted.map(key => [key, detail[key]])))
-}
+export {
+  CHAIN_START,
+  type ChainedEntry,
+  canonicalDetail,
+  chainHash,
+} from '#lib/event-chain.ts'

@@ -8,6 +8,7 @@ import { CoreError } from '../errors.ts'
 import { type JournalObserver, openDatabase, transact, writeRelaxed } from './database.ts'
 import { type ChainVerdict, EventLog, type TimeStamp } from './event-log.ts'
 import type { EventEntry } from './events.ts'
+import { type Floor, type FloorKind, raiseFloor, readFloor } from './floors.ts'
 import {
   type AdmittedFacts,
   type EndReason,
@@ -17,15 +18,7 @@ import {
   SELECT_JOBS,
 } from './job-record.ts'
 import { isFinal, type JobEvent, stateAfter } from './job-states.ts'
-
-/** Values that only ever rise, by kind: guards against old revisions, old grants and old clocks. */
-export type FloorKind = 'manifest-sequence' | 'grant-epoch' | 'trusted-time'
-
-export interface Floor {
-  readonly kind: FloorKind
-  readonly key: string
-  readonly value: number
-}
+import { dropSighting, keepSighting, wasSighted } from './sightings.ts'
 
 export interface JournalOptions {
   readonly path: string
@@ -33,9 +26,6 @@ export interface JournalOptions {
   readonly stamp: () => TimeStamp
   readonly observer?: JournalObserver | undefined
 }
-
-/** Sightings kept: more files than any stick holds, so that the table stays small. */
-const SIGHTINGS_KEPT = 10_000
 
 export class Journal implements Disposable {
   readonly #database: DatabaseSync
@@ -70,7 +60,7 @@ export class Journal implements Disposable {
            VALUES (?, (SELECT coalesce(max(arrival), 0) + 1 FROM jobs), ?, 'received', ?, ?, ?, ?)`,
         )
         .run(job.id, job.name, job.origin, job.sizeBytes, job.sha256, stamp.atMs)
-      if (sighting !== undefined) this.#insertSighting(sighting, stamp)
+      if (sighting !== undefined) keepSighting(this.#database, sighting, stamp.atMs)
     })
     return this.job(job.id)
   }
@@ -104,7 +94,7 @@ export class Journal implements Disposable {
           facts.layers,
           id,
         )
-      for (const floor of floors) this.#raise(floor)
+      for (const floor of floors) raiseFloor(this.#database, floor)
     })
     return this.job(id)
   }
@@ -209,32 +199,27 @@ export class Journal implements Disposable {
 
   /** The stored floor, 0 when none was raised. */
   floor(kind: FloorKind, key = ''): number {
-    const row = this.#database
-      .prepare('SELECT value FROM floors WHERE kind = ? AND key = ?')
-      .get(kind, key)
-    return z.object({ value: z.int() }).safeParse(row).data?.value ?? 0
+    return readFloor(this.#database, kind, key)
   }
 
   raiseFloor(floor: Floor): void {
-    transact(this.#database, this.#observer, () => this.#raise(floor))
+    transact(this.#database, this.#observer, () => raiseFloor(this.#database, floor))
   }
 
   /** True when this very file (name, inode, time, size) was dealt with before. */
   wasSeen(sighting: string): boolean {
-    return (
-      this.#database.prepare('SELECT 1 FROM sightings WHERE key = ?').get(sighting) !== undefined
-    )
+    return wasSighted(this.#database, sighting)
   }
 
   /** Records an event about a file on a stick and that the file was dealt with. */
   recordSighting(entry: EventEntry, sighting: string): void {
-    this.#commit(entry, stamp => this.#insertSighting(sighting, stamp))
+    this.#commit(entry, stamp => keepSighting(this.#database, sighting, stamp.atMs))
   }
 
   /** The file left the stick, or the stick left: what comes back is a new arrival. */
   forgetSighting(sighting: string): void {
     transact(this.#database, this.#observer, () => {
-      this.#database.prepare('DELETE FROM sightings WHERE key = ?').run(sighting)
+      dropSighting(this.#database, sighting)
     })
   }
 
@@ -262,7 +247,7 @@ export class Journal implements Disposable {
       const stamp = { atMs: Math.trunc(atMs), quality }
       change(stamp)
       // The clock of the next start may know less than this one: what was recorded is the floor.
-      this.#raise({ kind: 'trusted-time', key: '', value: stamp.atMs })
+      raiseFloor(this.#database, { kind: 'trusted-time', key: '', value: stamp.atMs })
       return this.#events.append(entry, stamp)
     })
     for (const listener of this.#listeners) listener(event)
@@ -282,25 +267,5 @@ export class Journal implements Disposable {
          ON CONFLICT (job) DO UPDATE SET acked_line = max(acked_line, excluded.acked_line)`,
       )
       .run(id, ackedLine)
-  }
-
-  #raise(floor: Floor): void {
-    this.#database
-      .prepare(
-        `INSERT INTO floors (kind, key, value) VALUES (?, ?, ?)
-         ON CONFLICT (kind, key) DO UPDATE SET value = max(value, excluded.value)`,
-      )
-      .run(floor.kind, floor.key, floor.value)
-  }
-
-  #insertSighting(sighting: string, stamp: TimeStamp): void {
-    this.#database
-      .prepare('INSERT OR IGNORE INTO sightings (key, at_ms) VALUES (?, ?)')
-      .run(sighting, stamp.atMs)
-    this.#database
-      .prepare(
-        'DELETE FROM sightings WHERE rowid NOT IN (SELECT rowid FROM sightings ORDER BY rowid DESC LIMIT ?)',
-      )
-      .run(SIGHTINGS_KEPT)
   }
 }
