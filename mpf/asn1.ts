@@ -99,3 +99,44 @@ function binary(der: Uint8Array): string {
 function bytes(asn1: forge.asn1.Asn1): Uint8Array {
   return Buffer.from(forge.asn1.toDer(asn1).getBytes(), 'latin1')
 }
+
+/** One DER value: content bytes of a primitive type, or the values inside a constructed one. */
+export type DerNode =
+  | { readonly tag: number; readonly isContext: boolean; readonly bytes: Uint8Array }
+  | { readonly tag: number; readonly isContext: boolean; readonly items: readonly DerNode[] }
+
+/** The DER encoding of a value. Nothing is checked but the structure. */
+export function encodeDer(node: DerNode): Uint8Array {
+  return bytes(toForge(node))
+}
+
+/**
+ * Reads one DER value; the content of bit and octet strings stays bytes.
+ * @throws Error when it is malformed, followed by more, or over 64 KiB
+ */
+export function decodeDer(der: Uint8Array): DerNode {
+  if (der.length > MAX_DER_BYTES) throw new Error(`DER of ${der.length} bytes`)
+  const options = { strict: true, parseAllBytes: true, decodeBitStrings: false }
+  return fromForge(forge.asn1.fromDer(binary(der), options as unknown as boolean))
+}
+
+/** The content bytes of an object identifier like '2.5.4.3'. */
+export function oidBytes(text: string): Uint8Array {
+  return Buffer.from(forge.asn1.oidToDer(text).getBytes(), 'latin1')
+}
+
+function toForge(node: DerNode): forge.asn1.Asn1 {
+  const { asn1 } = forge
+  const kind = node.isContext ? asn1.Class.CONTEXT_SPECIFIC : asn1.Class.UNIVERSAL
+  if ('items' in node) return asn1.create(kind, node.tag, true, node.items.map(toForge))
+  return asn1.create(kind, node.tag, false, binary(node.bytes))
+}
+
+function fromForge(node: forge.asn1.Asn1): DerNode {
+  const head = {
+    tag: node.type,
+    isContext: node.tagClass === forge.asn1.Class.CONTEXT_SPECIFIC,
+  }
+  if (typeof node.value === 'string') return { ...head, bytes: Buffer.from(node.value, 'latin1') }
+  return { ...head, items: node.value.map(fromForge) }
+}

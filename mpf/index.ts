@@ -1,5 +1,13 @@
 /** The face of `mpf/`: the sealed print file, pure. Bytes in, values out. */
-export { createCsr, type Pkcs12Contents, readPkcs12 } from './asn1.ts'
+export {
+  createCsr,
+  type DerNode,
+  decodeDer,
+  encodeDer,
+  oidBytes,
+  type Pkcs12Contents,
+  readPkcs12,
+} from './asn1.ts'
 export { decodeBase64url, encodeBase64url } from './base64url.ts'
 export { blockOfLine, type IndexEntry } from './block-index.ts'
 export { memoryStore, type SegmentStore } from './body-writer.ts'
@@ -67,4 +75,5 @@ export {
 } from './open.ts'
 export { type PackOptions, ProgramPacker, policyFor, type RefusedLine } from './pack.ts'
 export { type SealedPrint, type SealRequest, sealPrint } from './seal.ts'
+export { openSealedTree } from './streams.ts'
 export { parseTrustBundle, type TrustBundle, type TrustBundleJson } from './trust.ts'
