@@ -1,0 +1,335 @@
+/**
+ * A seeded fuzzer of the print file reader. Mutates good files at random and by structure, re-signs some of them as a hostile
+ * publisher would, and stops at the first finding: a crash, an error that is no MpfError, or a text that was never sealed.
+ *
+ *     node test/fuzz/mpf-mutate.ts --count 100000 --seed 1
+ *     node test/fuzz/mpf-mutate.ts --seconds 60
+ */
+import { parseArgs } from 'node:util'
+import { type ContentKeys, createProgramCheck, MpfError, openBody, unwrapKeys } from '#mpf'
+import { BLOCKS, type Forgery, forge } from '../fakes/mpf-forge.ts'
+import {
+  createRandom,
+  programText,
+  type Reader,
+  reader,
+  source,
+  unlockFile,
+  verifyFile,
+} from '../fakes/mpf-world.ts'
+
+export type Random = (below: number) => number
+
+/** A good file and the blocks it was made from. */
+export interface Specimen {
+  readonly bytes: Buffer
+  readonly blocks: readonly string[]
+}
+
+/** A file to read, and what it may say if it opens; undefined when whoever made it could sign anything. */
+export interface Mutant {
+  readonly mutation: string
+  readonly bytes: Buffer
+  readonly blocks: readonly string[] | undefined
+}
+
+export function createSpecimens(): readonly Specimen[] {
+  const shapes: readonly (readonly string[])[] = [
+    ['G28\n'],
+    ['G28\nG1 X1 Y1 F600\nM104 S200\n', 'G1 X2 Y2\n', 'M104 S0\n'],
+    [programText(150)],
+    BLOCKS,
+  ]
+  const small = shapes.map(blocks => ({ blocks, bytes: forge({ blocks }) }))
+  return [...small, { blocks: BLOCKS, bytes: forge({ segmentBytes: 65536 }) }]
+}
+
+/** Unwraps each grant once: the key agreement would otherwise be nine tenths of a run. */
+function createMemo(): Reader['unwrap'] {
+  const known = new Map<string, ContentKeys>()
+  return async (grant, keys) => {
+    const name = `${grant.id} ${grant.recipientId} ${grant.scope} ${grant.wrappedKeys}`
+    const before = known.get(name)
+    if (before) return before
+    const unwrapped = await unwrapKeys(grant, keys)
+    if (known.size < 64) known.set(name, unwrapped)
+    return unwrapped
+  }
+}
+
+export function createJudge(): (mutant: Mutant) => Promise<string> {
+  const by = reader({ unwrap: createMemo() })
+  return async mutant => {
+    const outcome = await outcomeOf(() => readBlocks(mutant, by))
+    const keyless = await outcomeOf(() => verifyFile(source(mutant.bytes), by))
+    if (outcome === 'opens' && keyless !== 'opens')
+      throw new Error(`${mutant.mutation}: opens with keys, without them ${keyless}`)
+    return outcome
+  }
+}
+
+async function outcomeOf(run: () => Promise<void>): Promise<string> {
+  try {
+    await run()
+    return 'opens'
+  } catch (error) {
+    if (error instanceof MpfError) return error.code
+    throw error
+  }
+}
+
+/** Reads as a print does; whatever comes out before a refusal must be what was sealed. */
+async function readBlocks({ bytes, blocks, mutation }: Mutant, by: Reader): Promise<void> {
+  const { container, manifest, keys, meta } = await unlockFile(source(bytes), by)
+  const { pol, enc } = manifest.payload
+  const check = createProgramCheck(pol, meta.index, enc.body.lines)
+  let opened = 0
+  for await (const block of openBody(container, manifest, keys, meta.index)) {
+    opened++
+    if (blocks && block.text.toString('latin1') !== blocks[block.index])
+      throw new Error(`${mutation}: block ${block.index} was released with another text`)
+    check.check(block)
+  }
+  check.end()
+  if (blocks && opened !== blocks.length) throw new Error(`${mutation}: ${opened} blocks`)
+}
+
+const pick = <T>(random: Random, from: readonly T[]): T => from[random(from.length)] as T
+
+const INTERESTING = [0n, 1n, 23n, 24n, 144n, 4095n, 4096n, 65536n, 1n << 31n, 1n << 32n, 1n << 36n]
+const WORDS64 = [...INTERESTING, (1n << 40n) - 1n, 1n << 40n, (1n << 53n) + 1n, (1n << 64n) - 1n]
+
+type Mutation = (bytes: Buffer, random: Random, all: readonly Specimen[]) => Buffer
+
+const splice = (bytes: Buffer, at: number, remove: number, insert: Uint8Array) =>
+  Buffer.concat([bytes.subarray(0, at), insert, bytes.subarray(at + remove)])
+
+function rangeOf(bytes: Buffer, random: Random): readonly [number, number] {
+  const at = random(bytes.length + 1)
+  return [at, Math.min(bytes.length - at, random(2) === 0 ? random(32) : random(8192))]
+}
+
+const sectionOf = (bytes: Buffer, i: number) => {
+  const [offset, length] = [32 + 24 * i, 40 + 24 * i].map(at => Number(bytes.readBigUInt64BE(at)))
+  return { offset: offset ?? 0, length: length ?? 0 }
+}
+
+/** Mutations of bytes by somebody who can sign nothing. */
+const MUTATIONS: Readonly<Record<string, Mutation>> = {
+  flipBits(bytes, random) {
+    for (let n = 1 + random(8); n > 0; n--) {
+      const at = random(bytes.length)
+      bytes[at] = (bytes[at] ?? 0) ^ (1 << random(8))
+    }
+    return bytes
+  },
+  flipOneBitOfASection(bytes, random) {
+    const { offset, length } = sectionOf(bytes, random(5))
+    const at = offset + random(Math.max(1, length))
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << random(8))
+    return bytes
+  },
+  setBytes(bytes, random) {
+    const [at, length] = rangeOf(bytes, random)
+    return bytes.fill(random(256), at, at + length)
+  },
+  truncate: (bytes, random) => bytes.subarray(0, random(bytes.length)),
+  extend: (bytes, random) => Buffer.concat([bytes, Buffer.alloc(1 + random(5000), random(2) * 7)]),
+  remove(bytes, random) {
+    const [at, length] = rangeOf(bytes, random)
+    return splice(bytes, at, length, Buffer.alloc(0))
+  },
+  duplicate(bytes, random) {
+    const [at, length] = rangeOf(bytes, random)
+    return splice(bytes, at, 0, Buffer.from(bytes.subarray(at, at + length)))
+  },
+  overwriteWithAnotherPlace(bytes, random) {
+    const [from, length] = rangeOf(bytes, random)
+    const copy = Buffer.from(bytes.subarray(from, from + length))
+    copy.copy(bytes, random(bytes.length))
+    return bytes
+  },
+  prelude(bytes, random) {
+    bytes[random(144)] = random(256)
+    return bytes
+  },
+  tableWord(bytes, random) {
+    bytes.writeBigUInt64BE(pick(random, WORDS64), 32 + 24 * random(5) + 8 * random(2))
+    return bytes
+  },
+  swapEntries(bytes, random) {
+    const [one, two] = [random(5), random(5)].map(i => 24 + 24 * i) as [number, number]
+    const kept = Buffer.from(bytes.subarray(one, one + 24))
+    bytes.copy(bytes, one, two, two + 24)
+    kept.copy(bytes, two)
+    return bytes
+  },
+  swapSegments(bytes, random) {
+    const { offset, length } = sectionOf(bytes, 4)
+    const segments = Math.max(1, Math.floor(length / 4096))
+    const [one, two] = [random(segments), random(segments)].map(i => offset + 4096 * i) as [
+      number,
+      number,
+    ]
+    const kept = Buffer.from(bytes.subarray(one, one + 4096))
+    bytes.copy(bytes, one, two, two + 4096)
+    kept.copy(bytes, two)
+    return bytes
+  },
+  joseCharacter(bytes, random) {
+    const { offset, length } = sectionOf(bytes, 1 + random(2))
+    bytes[offset + random(length)] = '.=-_+/ \n\0{"Aa0~'.charCodeAt(random(16))
+    return bytes
+  },
+  sectionOfAnotherFile(bytes, random, all) {
+    const i = random(5)
+    const other = pick(random, all).bytes
+    const [mine, theirs] = [sectionOf(bytes, i), sectionOf(other, i)]
+    const content = other.subarray(
+      theirs.offset,
+      theirs.offset + Math.min(mine.length, theirs.length),
+    )
+    content.copy(bytes, mine.offset)
+    return bytes
+  },
+}
+
+const INSERTED = ['{', '}', '[', ']', '"', ',', ':', '-', '0', 'e9', '.5', '\\u0000', '__proto__']
+
+function mutateText(text: string, random: Random): string {
+  const at = random(text.length + 1)
+  const remove = random(3) === 0 ? random(20) : 0
+  return text.slice(0, at) + pick(random, INSERTED) + text.slice(at + remove)
+}
+
+function mutateBytes(bytes: Buffer, random: Random): Buffer {
+  const copy = Buffer.from(bytes)
+  const name = pick(random, ['flipBits', 'setBytes', 'truncate', 'remove', 'duplicate'] as const)
+  return copy.length === 0
+    ? Buffer.of(random(256))
+    : (MUTATIONS[name] as Mutation)(copy, random, [])
+}
+
+const COMMANDS = [
+  'G1 X',
+  'G91\n',
+  'G2 I',
+  'M104 S',
+  'T1\n',
+  '-',
+  '.',
+  '9',
+  ';',
+  'E5',
+  '\r',
+  '*1',
+  'G28 ',
+  'G20\n',
+]
+
+/** Forgeries by a publisher, or by an insider with the publisher's key: anything may be signed, nothing may crash. */
+const FORGERIES: Readonly<Record<string, (random: Random) => Forgery>> = {
+  manifest: random => ({ manifestText: text => mutateText(text, random) }),
+  manifestHeader: random => ({ manifestHeader: text => mutateText(text, random) }),
+  grant: random => ({ grantText: text => mutateText(text, random) }),
+  publicHeader: random => ({ pubText: text => mutateText(text, random) }),
+  meta: random => ({ meta: bytes => mutateBytes(bytes, random) }),
+  index: random => ({ index: bytes => mutateBytes(bytes, random) }),
+  frame: random => ({ frame: bytes => mutateBytes(bytes, random) }),
+  segments: random => ({
+    bodySegments: segments =>
+      segments.map(each => (random(3) === 0 ? mutateBytes(each, random) : each)),
+  }),
+  program: random => ({ blocks: [mutateProgram(random)] }),
+  jwe: random => ({ jwe: text => mutateText(text, random) }),
+}
+
+function mutateProgram(random: Random): string {
+  let text = programText(30, random(1000))
+  for (let n = random(6); n >= 0; n--) {
+    const at = random(text.length)
+    text = text.slice(0, at) + pick(random, COMMANDS) + text.slice(at + random(4))
+  }
+  return text
+}
+
+/** The next mutant of an endless, repeatable sequence. */
+export function createMutants(seed: number, specimens: readonly Specimen[]): () => Mutant {
+  const random = createRandom(seed)
+  const names = Object.keys(MUTATIONS)
+  const forgeries = Object.keys(FORGERIES)
+  return () => {
+    if (random(16) === 0) {
+      const name = pick(random, forgeries)
+      return {
+        mutation: `forged ${name}`,
+        bytes: forge(FORGERIES[name]?.(random)),
+        blocks: undefined,
+      }
+    }
+    const { bytes, blocks } = pick(random, specimens)
+    const name = pick(random, names)
+    const mutate = MUTATIONS[name] as Mutation
+    return { mutation: name, bytes: mutate(Buffer.from(bytes), random, specimens), blocks }
+  }
+}
+
+/** What a run saw. */
+export interface Tally {
+  readonly mutants: number
+  readonly outcomes: ReadonlyMap<string, number>
+  readonly slowestMs: number
+  readonly slowest: string
+}
+
+/** Reads `count` mutants, or as many as fit before `isOver`. Throws at the first finding, naming seed and number. */
+export async function fuzz(
+  seed: number,
+  count: number,
+  isOver: () => boolean = () => false,
+  nowMs: () => number = () => 0,
+): Promise<Tally> {
+  const next = createMutants(seed, createSpecimens())
+  const judge = createJudge()
+  const outcomes = new Map<string, number>()
+  let [mutants, slowestMs, slowest] = [0, 0, '']
+  while (mutants < count && !isOver()) {
+    const mutant = next()
+    const startedMs = nowMs()
+    const outcome = await judge(mutant).catch((cause: unknown) => {
+      throw new Error(`seed ${seed}, mutant ${mutants}: ${mutant.mutation}`, { cause })
+    })
+    const tookMs = nowMs() - startedMs
+    if (tookMs > slowestMs) [slowestMs, slowest] = [tookMs, `${mutant.mutation}: ${outcome}`]
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+    mutants++
+  }
+  return { mutants, outcomes, slowestMs, slowest }
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      count: { type: 'string', default: '10000' },
+      seconds: { type: 'string' },
+      seed: { type: 'string', default: '1' },
+    },
+  })
+  const nowMs = () => performance.now()
+  const judge = createJudge()
+  const [good] = createSpecimens().slice(3)
+  const baseline = { mutation: 'none', bytes: good?.bytes ?? Buffer.alloc(0), blocks: good?.blocks }
+  await judge(baseline)
+  const calibratedAtMs = nowMs()
+  await judge(baseline)
+  const baselineMs = nowMs() - calibratedAtMs
+  const endMs = nowMs() + Number(values.seconds ?? Infinity) * 1000
+  const count = values.seconds === undefined ? Number(values.count) : Infinity
+  const tally = await fuzz(Number(values.seed), count, () => nowMs() > endMs, nowMs)
+  process.stdout.write(`${tally.mutants} mutants of seed ${values.seed}, no finding\n`)
+  for (const [outcome, times] of [...tally.outcomes].sort((a, b) => b[1] - a[1]))
+    process.stdout.write(`${String(times).padStart(8)} ${outcome}\n`)
+  process.stdout.write(
+    `slowest ${tally.slowestMs.toFixed(1)} ms (${tally.slowest}), a good read ${baselineMs.toFixed(1)} ms\n`,
+  )
+}
