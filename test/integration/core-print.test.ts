@@ -61,15 +61,15 @@ interface Setup extends AsyncDisposable {
 }
 
 /** A job is ready and the board, `speed` times faster than a real one, is connected. */
-async function readyPrint(moves: number, speed: number): Promise<Setup> {
+async function readyPrint(text: string, speed: number, silenceMs = 600): Promise<Setup> {
   await using stack = new AsyncDisposableStack()
   const printer = stack.use(await deskPrinter())
   const executed: string[] = []
   const board = stack.use(startSimulatedMarlin({ speed, onExecuted: text => executed.push(text) }))
   const ending = new AbortController()
-  const opener = marlinAt(board.port, { silenceMs: 600 })
+  const opener = marlinAt(board.port, { silenceMs })
   const core = stack.use(await startCore(printer.config, desktopPorts(opener), ending.signal))
-  await writeFile(join(printer.stick, 'part.mpf'), await seal(printer, program(moves)))
+  await writeFile(join(printer.stick, 'part.mpf'), await seal(printer, text))
   await untilEvent(core.journal, ({ type }) => type === 'printer.connected')
   const { job } = await untilEvent(core.journal, ({ type }) => type === 'job.admitted')
   const lifetime = stack.move()
@@ -92,7 +92,7 @@ async function untilPrinted(setup: Setup, lines: number): Promise<void> {
 }
 
 t.test('a spooled file that changed after its admission prints nothing', async t => {
-  await using setup = await readyPrint(50, 10_000)
+  await using setup = await readyPrint(program(50), 10_000)
   const { core, executed, id } = setup
   const path = core.spool.pathOf(id)
   const bytes = await readFile(path)
@@ -114,7 +114,7 @@ for (const [fault, code] of [
   ['reset', 'DRIVER_RESET'],
 ] as const)
   t.test(`a controller with the fault ${fault} fails the print with ${code}`, async t => {
-    await using setup = await readyPrint(3000, 200)
+    await using setup = await readyPrint(program(3000), 200)
     await setup.core.engine.start(setup.id)
     await untilPrinted(setup, 20)
     setup.board.inflict(fault)
@@ -124,7 +124,7 @@ for (const [fault, code] of [
   })
 
 t.test('pauses, resumes and ends where the program ends', async t => {
-  await using setup = await readyPrint(400, 500)
+  await using setup = await readyPrint(program(400), 500)
   const { core, executed, id } = setup
   await core.engine.start(id)
   await untilPrinted(setup, 50)
@@ -141,11 +141,22 @@ t.test('pauses, resumes and ends where the program ends', async t => {
 })
 
 t.test('ends a print safely when the core is told to end', async t => {
-  const setup = await readyPrint(3000, 200)
+  const setup = await readyPrint(program(3000), 200)
   await setup.core.engine.start(setup.id)
   await untilPrinted(setup, 20)
   const failed = ended(setup)
   await setup[Symbol.asyncDispose]()
   t.match(await failed, { type: 'job.failed', code: 'JOB_INTERRUPTED' })
   t.ok(setup.executed.includes('M84'), 'the abnormal-end script was executed')
+})
+
+t.test('cancelling does not wait for the heat', async t => {
+  const text = `G92 E0\nM109 S270\n${program(5)}`
+  await using setup = await readyPrint(text, 2, 6_000)
+  const { core, board } = setup
+  await core.engine.start(setup.id)
+  while (!board.summary().isHeating) await new Promise(resolve => setImmediate(resolve))
+  t.match(await core.engine.cancel(undefined), { state: 'cancelled', code: 'JOB_CANCELLED' })
+  t.equal(board.summary().isHeating, false)
+  t.ok(board.summary().maxHotendC < 260, 'long before it was hot')
 })

@@ -100,7 +100,10 @@ export class Machine implements AsyncDisposable {
    * nobody knows, so nothing moves).
    */
   async safeStop(script: readonly string[], job: string): Promise<void> {
-    await this.#makeSafe([...this.#options.heatersOff, ...script], job)
+    // A controller that waits for heat answers nothing else until it is told to stop waiting.
+    const isInterruptible = this.#controller?.identity.capabilities.EMERGENCY_PARSER === true
+    const breakWait = isInterruptible ? ['M108'] : []
+    await this.#makeSafe([...breakWait, ...this.#options.heatersOff, ...script], job)
   }
 
   /** Emergency bytes, then the connection is closed; it is opened anew, which restarts the board. */

@@ -140,5 +140,6 @@ function viewOf(row: EventRow): EventView {
     message: row.message,
     detail: z.record(z.string(), z.unknown()).parse(JSON.parse(row.detail)),
     hash: Buffer.from(row.hash).toString('hex'),
+    clock: row.clock,
   }
 }
