@@ -109,6 +109,46 @@ const usb = z.strictObject({
   pollIntervalMs: z.int().min(20).max(60_000).default(1000),
 })
 
+/** Where the courier leaves files for the core: treated exactly like a stick. */
+const intake = z.strictObject({ dropDirectory: absolutePath.optional() })
+
+/** No other scheme exists here: there is no way to write down an unencrypted connection. */
+const endpoint = z
+  .string()
+  .max(256)
+  .regex(
+    /^mqtts:\/\/[A-Za-z0-9.-]{1,253}(?::\d{1,5})?$/,
+    'expected mqtts://host or mqtts://host:port',
+  )
+
+/** The courier's slice; without it the printer has no cloud. */
+const cloud = z.strictObject({
+  endpoints: z.array(endpoint).min(1).max(8),
+  /** The only certification authorities the broker's certificate may lead to. */
+  caFile: absolutePath.default('/etc/mpfd/cloud-ca.pem'),
+  /** Holds the identity's two slots: key and certificate each. */
+  identityDirectory: absolutePath.default('/var/lib/mpfd-cloud/identity'),
+  stateDirectory: absolutePath.default('/var/lib/mpfd-cloud'),
+  region: name.default('local'),
+  /** Where certificates are renewed (RFC 7030). */
+  enrolUrl: z
+    .string()
+    .max(256)
+    .regex(/^https:\/\/[^\s]+$/, 'expected an https URL')
+    .optional(),
+  tier: z.enum(['off', 'essential', 'full']).default('full'),
+  sampleIntervalMs: z.int().min(1000).max(600_000).default(10_000),
+  batchSamples: z.int().min(1).max(120).default(6),
+  eventStoreBytes: z
+    .int()
+    .min(65_536)
+    .default(128 * MIB),
+  telemetryStoreBytes: z
+    .int()
+    .min(65_536)
+    .default(64 * MIB),
+})
+
 const control = z.strictObject({
   // sun_path holds 108 bytes with its terminator (unix(7)).
   socket: absolutePath.max(107).default('/run/mpfd/control.sock'),
@@ -139,10 +179,12 @@ export const configSchema = z.strictObject({
   stateDirectory: absolutePath.default('/var/lib/mpfd'),
   spool: spool.prefault({}),
   usb: usb.prefault({}),
+  intake: intake.prefault({}),
   control: control.prefault({}),
   trust: trust.prefault({}),
   keys: keys.prefault({}),
   log: log.prefault({}),
+  cloud: cloud.optional(),
 })
 
 type DeepReadonly<T> = T extends readonly unknown[] | object

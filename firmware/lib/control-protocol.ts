@@ -84,6 +84,8 @@ export interface EventView {
   readonly message: string
   readonly detail: Readonly<Record<string, unknown>>
   readonly hash: string
+  /** Quality of the clock at `atMs`; part of what `hash` covers. */
+  readonly clock?: string
 }
 
 /** Requests a client may make: parameters and results by method. */
@@ -117,6 +119,68 @@ export interface ControlMethods {
 }
 
 export type ControlMethod = keyof ControlMethods
+
+/** What the courier may tell the core to record: things only it can see. */
+export const COURIER_EVENTS = [
+  'cloud.connected',
+  'cloud.disconnected',
+  'cloud.refused',
+  'cloud.taken_over',
+  'cloud.acl_refused',
+  'cloud.forged',
+  'cloud.telemetry_lost',
+  'cloud.certificate_renewed',
+  'cloud.certificate_failed',
+  'cloud.transfer_started',
+  'cloud.transfer_finished',
+  'cloud.transfer_refused',
+  'cloud.transfer_cancelled',
+  'cloud.alarm',
+] as const
+export type CourierEvent = (typeof COURIER_EVENTS)[number]
+
+/** Requests of the courier beside those above. The core decides; the courier carries. */
+export interface CourierMethods {
+  /** The signed head of the event log, and who signs it. */
+  readonly 'log.checkpoint': {
+    readonly params: Record<string, never>
+    readonly result: {
+      readonly size: number
+      readonly note: string
+      readonly name: string
+      /** PEM of the log's public key. */
+      readonly publicKey: string
+    }
+  }
+  /** While held the core accepts no new job; survives a restart. */
+  readonly 'intake.hold': {
+    readonly params: { readonly isHeld: boolean }
+    readonly result: { readonly isHeld: boolean }
+  }
+  /** A signed command, as it came: base64 of the envelope. The answer's `result` is a signed envelope, base64. */
+  readonly 'command.execute': {
+    readonly params: { readonly envelope: string }
+    readonly result: {
+      readonly result: string
+      readonly outcome: 'done' | 'refused' | 'failed' | 'handed-over'
+      readonly code: string | null
+      /** For 'handed-over': a verb of the courier's own. */
+      readonly verb: string | null
+      readonly args: Readonly<Record<string, string | number | boolean>>
+    }
+  }
+  readonly 'cloud.report': {
+    readonly params: {
+      readonly type: CourierEvent
+      readonly code?: string
+      readonly message: string
+      readonly detail?: Readonly<Record<string, string | number | boolean | null>>
+    }
+    readonly result: { readonly sequence: number }
+  }
+}
+
+export type CourierMethod = keyof CourierMethods
 
 /** JSON-RPC error codes: the standard ones, and -32000 for every refusal of ours, whose stable code is in `data.code`. */
 export const RPC = {
