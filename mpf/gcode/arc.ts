@@ -35,13 +35,19 @@ export function arcBounds(arc: Arc): readonly [number, number, number, number] {
   const isClosed = Math.hypot(arc.toX - arc.fromX, arc.toY - arc.fromY) <= SAME_POINT_NM
   const sweep = isClosed ? 2 * Math.PI : sweepOf(arc.isClockwise ? start - end : end - start)
   // The end point may lie off the start's circle; the larger radius bounds both. A controller keeps to the start's until
-  // the end angle and goes straight to the end point from there.
-  const radius = Math.max(
-    Math.hypot(arc.i, arc.j),
-    Math.hypot(arc.toX - centreX, arc.toY - centreY),
-  )
-  const xs = [arc.fromX, arc.toX, centreX + radius * Math.cos(end)]
-  const ys = [arc.fromY, arc.toY, centreY + radius * Math.sin(end)]
+  // the end angle and goes straight to the end point from there, or spirals.
+  const startRadius = Math.hypot(arc.i, arc.j)
+  const radius = Math.max(startRadius, Math.hypot(arc.toX - centreX, arc.toY - centreY))
+  const xs = [arc.fromX, arc.toX]
+  const ys = [arc.fromY, arc.toY]
+  for (const [angle, reach] of [
+    [start, radius],
+    [end, radius],
+    [end, startRadius],
+  ] as const) {
+    xs.push(centreX + reach * Math.cos(angle))
+    ys.push(centreY + reach * Math.sin(angle))
+  }
   for (const [quarter, [x, y]] of AXIS_DIRECTIONS.entries()) {
     const angle = quarter * QUARTER_TURN
     if (positive(arc.isClockwise ? start - angle : angle - start) > sweep) continue
