@@ -39,6 +39,8 @@ const bundleSchema = z.strictObject({
       jwk,
       nbf: timestamp,
       exp: timestamp,
+      /** What a command key may ask for; none unless listed. */
+      roles: z.array(z.string().min(1).max(32)).max(16).exactOptional(),
     }),
   ),
   revoked: z.strictObject({
@@ -56,6 +58,7 @@ export interface TrustedKey extends PinnedKey {
   readonly purpose: KeyPurpose
   readonly notBeforeMs: number
   readonly notAfterMs: number
+  readonly roles: readonly string[]
 }
 
 export interface TrustBundle {
@@ -88,6 +91,7 @@ export function parseTrustBundle(bytes: Uint8Array): TrustBundle {
       purpose: entry.purpose,
       notBeforeMs: entry.nbf * 1000,
       notAfterMs: entry.exp * 1000,
+      roles: entry.roles ?? [],
     })
   }
   const manifests = new Set(json.revoked.manifests)
