@@ -1,5 +1,6 @@
 /** The core put together: every part made once, handed what it needs, and ended in the right order. */
 
+import type { KeyObject } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,10 +14,16 @@ import { AdmissionQueue } from './admission/admission-queue.ts'
 import { createOpenJob, type OpenJob } from './admission/open-job.ts'
 import type { OpenPrint } from './admission/opened-print.ts'
 import type { Preflight } from './admission/preflight.ts'
+import { createCommands } from './commands/commands.ts'
+import { CommandLedger } from './commands/ledger.ts'
+import { expectStartAllowed } from './commands/verbs.ts'
+import type { ControlHandlers } from './control/methods.ts'
 import { ControlServer } from './control/server.ts'
+import { createCourierOperations } from './courier-operations.ts'
 import { Machine, type OpenMachineController } from './engine/machine.ts'
 import { PrintEngine } from './engine/print-engine.ts'
 import { CoreError } from './errors.ts'
+import { GrantStore } from './grant-store.ts'
 import { Stick } from './intake/stick.ts'
 import { watchMount } from './intake/watch-mount.ts'
 import type { JournalObserver } from './journal/database.ts'
@@ -24,6 +31,7 @@ import type { JobRecord } from './journal/job-record.ts'
 import { isFinal } from './journal/job-states.ts'
 import { Journal } from './journal/journal.ts'
 import { loadPrinterKey, loadTrustBundle } from './keys.ts'
+import { createLogSigner, type LogSigner, loadLogKey } from './log-signer.ts'
 import { createOperations } from './operations.ts'
 import { recover } from './recovery.ts'
 import { Spool } from './spool.ts'
@@ -61,6 +69,11 @@ interface Parts {
   readonly machine: Machine
   readonly tasks: TaskGroup
   readonly openJob: OpenJob
+  readonly printerKey: KeyObject
+  readonly trustBundle: Uint8Array
+  readonly grants: GrantStore
+  readonly ledger: CommandLedger
+  readonly signer: LogSigner
 }
 
 const STATE_DIRECTORY_MODE = 0o700
@@ -83,7 +96,7 @@ export async function startCore(
   server = await ControlServer.listen({
     path: config.control.socket,
     mode: config.control.mode,
-    handlers: createOperations({ ...parts, ...identityOf(parts), engine, signal: tasks.signal }),
+    handlers: createHandlers(parts, engine),
     clock: ports.clock,
     log: ports.log,
   })
@@ -102,6 +115,19 @@ export async function startCore(
     engine,
     ended: () => tasks.settled(),
     [Symbol.asyncDispose]: () => lifetime.disposeAsync(),
+  }
+}
+
+function createHandlers(parts: Parts, engine: PrintEngine): ControlHandlers {
+  const { config, tasks } = parts
+  const { serial, tenant } = config.printer
+  const { printerKeyFile } = config.keys
+  const key = parts.signer.key
+  const signal = tasks.signal
+  const execute = createCommands({ ...parts, serial, tenant, key, engine, printerKeyFile, signal })
+  return {
+    ...createOperations({ ...parts, ...identityOf(parts), engine, signal }),
+    ...createCourierOperations({ ...parts, execute, signal }),
   }
 }
 
@@ -139,8 +165,14 @@ async function prepareParts(
   stack.use(machine)
   const facts = { printerKey, trustBundle, tenant: printer.tenant, profile: printer.profile }
   const { openPrint } = ports
-  const openJob = createOpenJob({ spool, journal, time, printer: facts, openPrint })
-  return { config, ports, journal, time, spool, machine, tasks: new TaskGroup(signal), openJob }
+  const grants = await GrantStore.open(join(stateDirectory, 'grants'))
+  const ledger = stack.use(new CommandLedger(join(stateDirectory, 'commands.sqlite')))
+  const logKey = await loadLogKey(join(stateDirectory, 'log-key.pem'))
+  const signer = createLogSigner(journal, logKey, printer.serial)
+  const openJob = createOpenJob({ spool, journal, time, printer: facts, openPrint, grants })
+  const tasks = new TaskGroup(signal)
+  const made = { config, ports, journal, time, spool, machine, tasks, openJob }
+  return { ...made, printerKey, trustBundle, grants, ledger, signer }
 }
 
 function createEngine(parts: Parts, onChange: () => void): PrintEngine {
@@ -154,6 +186,7 @@ function createEngine(parts: Parts, onChange: () => void): PrintEngine {
     onChange,
     onEnded: job => releaseFile(parts, job),
     keep: running => tasks.start(() => running),
+    expectStartAllowed: () => expectStartAllowed(parts.ledger),
   })
 }
 
@@ -163,8 +196,8 @@ function startTasks(
   control: ControlServer,
   received: readonly string[],
 ): void {
-  const { config, ports, journal, spool, machine, openJob, tasks } = parts
-  const { clock, newId, preflight } = ports
+  const { ports, journal, machine, openJob, tasks } = parts
+  const { preflight } = ports
   const admission = new AdmissionQueue({
     journal,
     openJob,
@@ -176,10 +209,27 @@ function startTasks(
   tasks.start(signal => machine.keepConnected(signal))
   tasks.start(signal => closeAtEnd(engine, signal))
   tasks.start(signal => control.reportProgress(signal))
+  startIntake(parts, id => admission.push(id))
+}
+
+/** Sticks, and the directory the courier fills: one way in for all. */
+function startIntake(parts: Parts, onReceived: (id: string) => void): void {
+  const { config, ports, journal, spool, grants, ledger, tasks } = parts
+  const { clock, newId } = ports
   const { mountDirectories, pollIntervalMs } = config.usb
-  const onReceived = (id: string) => admission.push(id)
-  for (const directory of mountDirectories) {
-    const stick = new Stick(directory, pollIntervalMs, { clock, journal, spool, newId, onReceived })
+  const { dropDirectory } = config.intake
+  const sources = [
+    ...mountDirectories.map(directory => ({ directory, origin: 'usb' as const })),
+    ...(dropDirectory === undefined
+      ? []
+      : [{ directory: dropDirectory, origin: 'cloud' as const }]),
+  ]
+  for (const { directory, origin } of sources) {
+    const stick = new Stick(directory, pollIntervalMs, {
+      ...{ clock, journal, spool, newId, onReceived, origin },
+      isHeld: () => ledger.isSet('intake-held'),
+      storeGrant: bytes => grants.put(bytes),
+    })
     tasks.start(signal => watchMount(stick, { directory, pollIntervalMs, clock }, signal))
   }
 }
@@ -194,7 +244,8 @@ async function closeAtEnd(engine: PrintEngine, signal: AbortSignal): Promise<voi
 async function afterAdmission(parts: Parts, engine: PrintEngine, job: JobRecord): Promise<void> {
   const { config, ports } = parts
   if (isFinal(job.state)) releaseFile(parts, job.id)
-  const isWanted = job.state === 'ready' && config.usb.autoStart === 'start'
+  const autoStart = parts.ledger.policy('autoStart') ?? config.usb.autoStart
+  const isWanted = job.state === 'ready' && autoStart === 'start'
   if (!isWanted || engine.isBusy) return
   try {
     await engine.start(job.id)

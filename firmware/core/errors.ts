@@ -31,6 +31,20 @@ export const CORE_ERROR_CODES = [
   'JOURNAL_CORRUPT', // the journal's database is damaged
   'JOURNAL_FOREIGN', // the file is not a journal of this program, or of a newer one
   'JOURNAL_WRITE', // a record could not be made durable
+  'INTAKE_EVENTS_FULL', // the store of unsent events is full: no new job
+  'INTAKE_GRANT', // named like a grant, and not one
+  'PRINTER_LOCKED', // locked by a signed command
+  'PRINTER_RETIRED', // out of service: retired or wiped
+  'COMMAND_MALFORMED', // not a command of this version
+  'COMMAND_SIGNATURE', // not signed by a trusted command key
+  'COMMAND_PRINTER', // for another printer or tenant
+  'COMMAND_ROLE', // the signer may not ask for this
+  'COMMAND_SIGNERS', // needs two authorities
+  'COMMAND_EXPIRED', // too old, too early, too long-lived, or no clock to tell
+  'COMMAND_REPLAY', // its counter or id was used before
+  'COMMAND_ARGS', // the verb does not take these arguments
+  'COMMAND_INTERRUPTED', // the core ended while it was carried out
+  'COMMAND_UNSUPPORTED', // a verb this printer cannot carry out yet
 ] as const
 
 export type CoreErrorCode = (typeof CORE_ERROR_CODES)[number]

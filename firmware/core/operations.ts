@@ -1,6 +1,6 @@
 /** The verbs and views of the control socket, carried out on the core's parts. */
 
-import type { ControlMethods, JobView, PrinterView } from '#lib/control-protocol.ts'
+import type { ControlMethod, ControlMethods, JobView, PrinterView } from '#lib/control-protocol.ts'
 import type { ControlHandlers } from './control/methods.ts'
 import type { Machine } from './engine/machine.ts'
 import type { PrintEngine } from './engine/print-engine.ts'
@@ -26,7 +26,7 @@ const PAGE = 100
 const RUNNING = ['printing', 'paused'] as const
 
 /** One handler a method; each throws the coded errors of what it calls. */
-export function createOperations(parts: OperationParts): ControlHandlers {
+export function createOperations(parts: OperationParts): Pick<ControlHandlers, ControlMethod> {
   const { journal, engine, signal } = parts
   const view = (job: JobRecord) => viewOf(job, engine)
   const status = () => printerView(parts)

@@ -43,3 +43,18 @@ export function canonicalDetail(detail: Readonly<Record<string, unknown>>): stri
   const sorted = Object.keys(detail).sort((a, b) => (a < b ? -1 : 1))
   return JSON.stringify(Object.fromEntries(sorted.map(key => [key, detail[key]])))
 }
+
+/** The entry behind an event as it is shown on the control socket. */
+export function entryOfView(view: {
+  readonly sequence: number
+  readonly atMs: number
+  readonly clock?: string
+  readonly type: string
+  readonly severity: string
+  readonly job: string | null
+  readonly code: string | null
+  readonly message: string
+  readonly detail: Readonly<Record<string, unknown>>
+}): ChainedEntry {
+  return { ...view, clock: view.clock ?? '', detail: canonicalDetail(view.detail) }
+}

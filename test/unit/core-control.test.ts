@@ -33,6 +33,10 @@ const HANDLERS: ControlHandlers = {
   'print.stop': () => null,
   'events.list': () => ({ events: [] }),
   'events.verify': () => ({ entries: 0, intact: true, brokenAt: null }),
+  'log.checkpoint': () => ({ size: 0, note: '', name: '', publicKey: '' }),
+  'intake.hold': ({ isHeld }) => ({ isHeld }),
+  'command.execute': () => refuse(),
+  'cloud.report': () => ({ sequence: 1 }),
 }
 
 class Client implements Disposable {

@@ -10,10 +10,10 @@ import {
   parseTrustBundle,
   readContainer,
   recipientIds,
-  selectGrant,
   unwrapKeys,
   verifyManifest,
 } from '#mpf'
+import { chooseGrant } from './choose-grant.ts'
 import type { AdmissionContext, OpenedPrint } from './opened-print.ts'
 
 /**
@@ -47,7 +47,8 @@ export async function openPrint(
     epochFloor,
     usesOf,
   } as const
-  const grant = await selectGrant(container, target, checks)
+  const detached = context.detachedGrants?.(manifest.digest) ?? []
+  const grant = await chooseGrant(container, target, checks, detached)
   // 11: the content keys, for as long as the print is open.
   using unwrapped = new DisposableStack()
   const keys = unwrapped.use(await unwrapKeys(grant, recipientKeys))

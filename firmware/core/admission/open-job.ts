@@ -3,6 +3,7 @@
 import type { KeyObject } from 'node:crypto'
 import { type FileSource, fdSource } from '#lib/file-source.ts'
 import { type MachineProfile, MpfError } from '#mpf'
+import type { GrantStore } from '../grant-store.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Spool } from '../spool.ts'
 import type { TrustedTime } from '../trusted-time.ts'
@@ -22,6 +23,7 @@ export interface OpenJobOptions {
   readonly time: TrustedTime
   readonly printer: PrinterFacts
   readonly openPrint: OpenPrint
+  readonly grants?: GrantStore | undefined
 }
 
 /** An opened job. Dispose zeroes the keys and closes the file. */
@@ -57,12 +59,13 @@ export function sealedSource(fd: number, sizeBytes: number): ReturnType<typeof f
   return fdSource(fd, sizeBytes, (message, cause) => new MpfError('MPF_IO', message, { cause }))
 }
 
-function contextNow({ journal, time, printer }: OpenJobOptions): AdmissionContext {
+function contextNow({ journal, time, printer, grants }: OpenJobOptions): AdmissionContext {
   return {
     ...printer,
     atMs: time.now().atMs,
     seqFloor: fileId => journal.floor('manifest-sequence', fileId),
     epochFloor: journal.floor('grant-epoch'),
     usesOf: grantId => journal.usesOf(grantId),
+    detachedGrants: digest => grants?.of(digest) ?? [],
   }
 }

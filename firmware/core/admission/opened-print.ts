@@ -61,6 +61,8 @@ export interface AdmissionContext {
   seqFloor(fileId: string): number
   readonly epochFloor: number
   usesOf(grantId: string): number
+  /** Grants for a manifest that came apart from its file, unverified, newest first. */
+  readonly detachedGrants?: ((manifestDigest: string) => readonly Uint8Array[]) | undefined
 }
 
 /** @throws MpfError by code. */

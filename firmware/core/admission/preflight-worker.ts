@@ -7,12 +7,13 @@ import { sealedSource } from './open-job.ts'
 import type { PreflightRequest, PreflightVerdict } from './preflight.ts'
 
 async function preflight(request: PreflightRequest): Promise<PreflightVerdict> {
-  const { fd, sizeBytes, seqFloor, uses, ...facts } = request
+  const { fd, sizeBytes, seqFloor, uses, detached, ...facts } = request
   try {
     using print = await openPrint(sealedSource(fd, sizeBytes), {
       ...facts,
       seqFloor: () => seqFloor,
       usesOf: () => uses,
+      detachedGrants: () => detached,
     })
     for await (const block of print.blocks(new AbortController().signal)) block.text.fill(0)
     return { kind: 'passed' }

@@ -24,6 +24,7 @@ export interface PreflightRequest {
   readonly seqFloor: number
   readonly epochFloor: number
   readonly uses: number
+  readonly detached: readonly Uint8Array[]
 }
 
 /** One block of text and its working copies are a few megabytes; a file that needs more is not one of ours. */
@@ -56,6 +57,7 @@ export const preflightInThread: Preflight = async (job, signal) => {
     seqFloor: context.seqFloor(facts.fileId),
     epochFloor: context.epochFloor,
     uses: context.usesOf(facts.grant.id),
+    detached: context.detachedGrants?.(facts.manifestDigest) ?? [],
   }
   signal.throwIfAborted()
   const worker = new Worker(new URL('./preflight-worker.ts', import.meta.url), {

@@ -2,16 +2,24 @@
 
 import { z } from 'zod'
 import { DriverError } from '#drivers'
-import { type ControlMethod, type ControlMethods, RPC } from '#lib/control-protocol.ts'
+import {
+  COURIER_EVENTS,
+  type ControlMethods,
+  type CourierMethods,
+  RPC,
+} from '#lib/control-protocol.ts'
 import type { RpcFailure } from '#lib/json-rpc.ts'
 import { MpfError } from '#mpf'
 import { CoreError } from '../errors.ts'
 
+type Methods = ControlMethods & CourierMethods
+type Method = keyof Methods
+
 /** The core behind the socket: one function a method. */
 export type ControlHandlers = {
-  readonly [M in ControlMethod]: (
-    params: ControlMethods[M]['params'],
-  ) => ControlMethods[M]['result'] | Promise<ControlMethods[M]['result']>
+  readonly [M in Method]: (
+    params: Methods[M]['params'],
+  ) => Methods[M]['result'] | Promise<Methods[M]['result']>
 }
 
 const MAX_PAGE = 1000
@@ -29,8 +37,10 @@ const state = z.enum([
   'failed',
 ])
 
+const reportValue = z.union([z.string().max(256), z.number(), z.boolean(), z.null()])
+
 type ParameterSchemas = {
-  readonly [M in ControlMethod]: z.ZodType<ControlMethods[M]['params']>
+  readonly [M in Method]: z.ZodType<Methods[M]['params']>
 }
 
 const PARAMETERS: ParameterSchemas = {
@@ -48,6 +58,18 @@ const PARAMETERS: ParameterSchemas = {
   }),
   'events.verify': nothing,
   watch: nothing,
+  'log.checkpoint': nothing,
+  'intake.hold': z.strictObject({ isHeld: z.boolean() }),
+  'command.execute': z.strictObject({ envelope: z.base64().max(64 * 1024) }),
+  'cloud.report': z.strictObject({
+    type: z.enum(COURIER_EVENTS),
+    code: z
+      .string()
+      .regex(/^[A-Z][A-Z0-9_]{0,63}$/)
+      .exactOptional(),
+    message: z.string().max(256),
+    detail: z.record(z.string().max(32), reportValue).exactOptional(),
+  }),
 }
 
 export type Answer =
@@ -60,7 +82,7 @@ export type Answer =
     }
 
 /** True for a method of the protocol. */
-export function isControlMethod(name: string): name is ControlMethod {
+export function isControlMethod(name: string): name is Method {
   return Object.hasOwn(PARAMETERS, name)
 }
 
@@ -79,13 +101,13 @@ export async function answer(
   }
 }
 
-function call<M extends ControlMethod>(
+function call<M extends Method>(
   handlers: ControlHandlers,
   method: M,
   params: unknown,
 ): Promise<unknown> {
   const schema: ParameterSchemas[M] = PARAMETERS[method]
-  const handler: (params: ControlMethods[M]['params']) => unknown = handlers[method]
+  const handler: (params: Methods[M]['params']) => unknown = handlers[method]
   return Promise.try(() => handler(schema.parse(params)))
 }
 

@@ -24,6 +24,8 @@ export interface PrintEngineOptions {
   readonly onEnded: (job: string) => void
   /** Takes the promise of a print's end; a rejection is a fault of the core. */
   readonly keep: (running: Promise<void>) => void
+  /** Throws when the printer may start no print at all: locked, retired. */
+  readonly expectStartAllowed?: () => void
 }
 
 export class PrintEngine {
@@ -59,6 +61,7 @@ export class PrintEngine {
    */
   async start(id: string): Promise<JobRecord> {
     const { journal, machine } = this.#options
+    this.#options.expectStartAllowed?.()
     if (this.isBusy) throw new CoreError('PRINTER_BUSY', 'a print is running')
     this.#closing.signal.throwIfAborted()
     const job = journal.job(id)

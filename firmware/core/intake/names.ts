@@ -4,13 +4,14 @@
 const MAX_NAME_CHARACTERS = 80
 const PLAINTEXT_SUFFIXES = ['.gcode', '.gco', '.g', '.nc', '.3mf', '.bgcode', '.ufp', '.x3g']
 
-export type NameKind = 'sealed' | 'plaintext' | 'other'
+export type NameKind = 'sealed' | 'grant' | 'plaintext' | 'other'
 
 /** What a name promises. Names starting with a dot are a computer's own traces ('._part.mpf'), not print files. */
 export function kindOfName(name: string): NameKind {
   const lower = name.toLowerCase()
   if (lower.startsWith('.')) return 'other'
   if (lower.endsWith('.mpf')) return 'sealed'
+  if (lower.endsWith('.mpfg')) return 'grant'
   if (PLAINTEXT_SUFFIXES.some(suffix => lower.endsWith(suffix))) return 'plaintext'
   return 'other'
 }

@@ -4,8 +4,10 @@ import { createHash } from 'node:crypto'
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#lib/clock.ts'
+import type { JobOrigin } from '#lib/control-protocol.ts'
 import { type FileSource, openFileSource } from '#lib/file-source.ts'
 import { CoreError, coreFault } from '../errors.ts'
+import { MAX_GRANT_FILE_BYTES } from '../grant-store.ts'
 import type { EventEntry } from '../journal/events.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Spool } from '../spool.ts'
@@ -20,6 +22,12 @@ export interface StickPorts {
   readonly onReceived: (jobId: string) => void
   /** Opens a file of the stick; tests give one whose stick is pulled. */
   readonly openSource?: (path: string) => Promise<FileSource>
+  /** Where its files come from; a stick unless said otherwise. */
+  readonly origin?: JobOrigin
+  /** While true, no sealed file is taken; they wait. */
+  readonly isHeld?: () => boolean
+  /** Stores a grant that came apart from its file. @throws CoreError INTAKE_GRANT, SPOOL_IO */
+  readonly storeGrant?: (bytes: Uint8Array) => Promise<void>
 }
 
 /** More names in one root than any person copies; the rest waits until these are gone. */
@@ -62,7 +70,8 @@ export class Stick {
       const firstSeenMs = this.#firstSeenMs.get(file.key) ?? nowMs
       this.#firstSeenMs.set(file.key, firstSeenMs)
       const isSettled = nowMs - firstSeenMs >= this.#settleMs
-      if (isSettled && !this.#isDealtWith(file.key)) await this.#deal(file, signal)
+      const isWaiting = file.kind === 'sealed' && this.#ports.isHeld?.() === true
+      if (isSettled && !isWaiting && !this.#isDealtWith(file.key)) await this.#deal(file, signal)
     }
   }
 
@@ -115,6 +124,7 @@ export class Stick {
         refusal('intake.refused', name, 'INTAKE_NOT_REGULAR', 'not a regular file'),
         file.key,
       )
+    else if (file.kind === 'grant') await this.#takeGrant(file, name)
     else await this.#take(file, name, signal)
   }
 
@@ -131,8 +141,27 @@ export class Stick {
     }
   }
 
+  async #takeGrant(file: Found, name: string): Promise<void> {
+    const { journal, storeGrant } = this.#ports
+    try {
+      await using source = await openStickFile(join(this.#directory, file.name))
+      if (source.sizeBytes > MAX_GRANT_FILE_BYTES)
+        throw new CoreError('INTAKE_GRANT', `${source.sizeBytes} bytes`)
+      const bytes = await source.read(0, source.sizeBytes)
+      if (!storeGrant) throw new CoreError('INTAKE_GRANT', 'grants are not taken here')
+      await storeGrant(bytes)
+      const detail = { bytes: bytes.length }
+      journal.recordSighting({ type: 'grant.stored', message: 'stored', detail }, file.key)
+    } catch (error) {
+      if (!(error instanceof CoreError) || error.code.startsWith('JOURNAL_')) throw error
+      if (error.code === 'INTAKE_GRANT')
+        journal.recordSighting(refusal('grant.refused', name, error.code, error.message), file.key)
+      else this.#refuse(file, name, error)
+    }
+  }
+
   async #copy(file: Found, name: string, signal: AbortSignal): Promise<void> {
-    const { journal, spool, newId, onReceived } = this.#ports
+    const { journal, spool, newId, onReceived, origin = 'usb' } = this.#ports
     const open = this.#ports.openSource ?? openStickFile
     await using source = await open(join(this.#directory, file.name))
     const id = newId()
@@ -155,9 +184,9 @@ export class Stick {
       type: 'job.received',
       job: id,
       message: `${copied.sizeBytes} bytes copied`,
-      detail: { sizeBytes: copied.sizeBytes, sha256: copied.sha256, origin: 'usb' },
+      detail: { sizeBytes: copied.sizeBytes, sha256: copied.sha256, origin },
     }
-    journal.receive({ id, name, origin: 'usb', ...copied }, entry, file.key)
+    journal.receive({ id, name, origin, ...copied }, entry, file.key)
     onReceived(id)
   }
 

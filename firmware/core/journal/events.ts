@@ -73,6 +73,78 @@ export const EVENTS = {
     severity: 'critical',
     when: 'The abnormal-end script could not be carried out; heaters may be on.',
   },
+  'intake.held': {
+    severity: 'error',
+    when: 'The store of unsent events is full: no new job is accepted.',
+  },
+  'intake.released': { severity: 'notice', when: 'New jobs are accepted again.' },
+  'grant.stored': { severity: 'info', when: 'A grant came apart from its file and was stored.' },
+  'grant.refused': {
+    severity: 'warning',
+    when: 'A file named like a grant is not one.',
+  },
+  'command.executed': { severity: 'notice', when: 'A signed command was carried out.' },
+  'command.refused': {
+    severity: 'error',
+    when: 'A command was refused: its signature, role, printer, time or counter is not right.',
+  },
+  'command.failed': {
+    severity: 'warning',
+    when: 'A good command could not be carried out in the state the printer is in.',
+  },
+  'printer.locked': { severity: 'warning', when: 'The printer was locked: it starts no print.' },
+  'printer.unlocked': { severity: 'warning', when: 'The printer was unlocked.' },
+  'printer.wiped': {
+    severity: 'critical',
+    when: 'The printer key was destroyed and the spool emptied.',
+  },
+  'printer.retired': { severity: 'critical', when: 'The printer was taken out of service.' },
+  'printer.reused': { severity: 'critical', when: 'A retired printer was put into service again.' },
+  'policy.changed': { severity: 'warning', when: 'A signed command changed a policy.' },
+  'cloud.connected': { severity: 'info', when: 'The courier opened a session with a broker.' },
+  'cloud.disconnected': { severity: 'info', when: 'The session with the broker ended.' },
+  'cloud.refused': {
+    severity: 'warning',
+    when: 'TLS or the broker refused the connection, or the courier refused the broker.',
+  },
+  'cloud.taken_over': {
+    severity: 'error',
+    when: 'Another client took over the session: the identity is used twice.',
+  },
+  'cloud.acl_refused': { severity: 'warning', when: 'The broker refused a message.' },
+  'cloud.forged': {
+    severity: 'error',
+    when: 'A message from the broker is not signed by whom it must be signed by.',
+  },
+  'cloud.telemetry_lost': {
+    severity: 'notice',
+    when: 'Telemetry was dropped to keep within its store.',
+  },
+  'cloud.certificate_renewed': {
+    severity: 'info',
+    when: 'A new client certificate proved itself and replaced the old one.',
+  },
+  'cloud.certificate_failed': {
+    severity: 'warning',
+    when: 'The client certificate could not be renewed, or ends soon.',
+  },
+  'cloud.transfer_started': { severity: 'info', when: 'A signed job offer was accepted.' },
+  'cloud.transfer_finished': {
+    severity: 'info',
+    when: 'Every block of an offered file arrived and was verified.',
+  },
+  'cloud.transfer_refused': {
+    severity: 'warning',
+    when: 'An offer or a block of an offered file is not what was signed.',
+  },
+  'cloud.transfer_cancelled': {
+    severity: 'notice',
+    when: 'An offered job was cancelled by its publisher, or ran out of time.',
+  },
+  'cloud.alarm': {
+    severity: 'warning',
+    when: 'A measured value crossed a threshold that matters for security.',
+  },
 } as const satisfies Record<string, EventKind>
 
 export type EventType = keyof typeof EVENTS

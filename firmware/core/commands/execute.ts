@@ -1,0 +1,163 @@
+/** A signed command's way: verified, counted, carried out once, answered with a signed result, recorded. */
+
+import type { KeyObject } from 'node:crypto'
+import { DriverError } from '#drivers'
+import {
+  type CommandResult,
+  type CommandStatement,
+  RESULT_TYPE,
+  type Verb,
+} from '#lib/command-statement.ts'
+import type { CourierMethods } from '#lib/control-protocol.ts'
+import { signStatement } from '#lib/dsse.ts'
+import { keyId, MpfError, type TrustBundle } from '#mpf'
+import { CoreError, type CoreErrorCode } from '../errors.ts'
+import type { EventEntry } from '../journal/events.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { TrustedTime } from '../trusted-time.ts'
+import type { CommandLedger } from './ledger.ts'
+import { type CommandVerdict, verifyCommand } from './verify.ts'
+
+/** Carries out one verb. 'handed-over' means that the courier does the rest. @throws coded errors */
+export type VerbHandler = (
+  args: CommandStatement['args'],
+) => Promise<{ readonly outcome: 'done' | 'handed-over'; readonly message: string }>
+
+export interface CommandParts {
+  readonly ledger: CommandLedger
+  readonly journal: Journal
+  readonly time: TrustedTime
+  /** @throws MpfError MPF_SIGNER */
+  readonly trust: () => TrustBundle
+  readonly serial: string
+  readonly tenant: string
+  /** Ed25519: signs results. */
+  readonly key: KeyObject
+  readonly verbs: Readonly<Record<Verb, VerbHandler>>
+}
+
+type Answer = CourierMethods['command.execute']['result']
+type Accepted = Extract<CommandVerdict, { readonly kind: 'accepted' }>
+
+/** Resolves with the signed result whatever happens; rejects only when a record cannot be made durable. */
+export type ExecuteCommand = (envelope: Uint8Array) => Promise<Answer>
+
+export function createExecuteCommand(parts: CommandParts): ExecuteCommand {
+  const { ledger, time, trust, serial, tenant } = parts
+  let turn: Promise<unknown> = Promise.resolve()
+  const execute = async (envelope: Uint8Array): Promise<Answer> => {
+    const { atMs, quality } = time.now()
+    const verdict = verifyCommand(envelope, {
+      ...{ trust: trust(), serial, tenant, atMs },
+      hasClock: quality === 'rtc',
+      isSecurityLocked: ledger.isSet('security-locked'),
+      counterOf: issuer => ledger.counterOf(issuer),
+    })
+    if (verdict.kind === 'refused') {
+      const { claimed, code, message } = verdict
+      return refuse(parts, claimed, code, message)
+    }
+    const known = ledger.known(verdict.command.id)
+    if (known && known.digest === verdict.digest) return repeat(parts, verdict, known.result)
+    if (known || verdict.isKnownCounter)
+      return refuse(parts, verdict.command, 'COMMAND_REPLAY', 'its counter or id was used before')
+    return carryOut(parts, verdict)
+  }
+  return envelope => {
+    // One at a time: a counter is checked and used up before the next command looks at it.
+    const next = turn.then(() => execute(envelope))
+    turn = next.catch(() => undefined)
+    return next
+  }
+}
+
+/** The same command again: the same answer, no second effect. */
+function repeat(parts: CommandParts, { command }: Accepted, result: Uint8Array | null): Answer {
+  if (result === null)
+    return answer(parts, command, {
+      outcome: 'failed',
+      code: 'COMMAND_INTERRUPTED',
+      message: 'the core ended while it was carried out',
+    })
+  return {
+    result: Buffer.from(result).toString('base64'),
+    outcome: 'done',
+    code: null,
+    verb: null,
+    args: {},
+  }
+}
+
+async function carryOut(parts: CommandParts, { command, digest }: Accepted): Promise<Answer> {
+  const { ledger, journal, verbs } = parts
+  ledger.begin({ id: command.id, issuer: command.iss, counter: command.ctr, digest })
+  const outcome = await attempt(verbs[command.verb], command)
+  const entry: EventEntry = {
+    type: outcome.outcome === 'failed' ? 'command.failed' : 'command.executed',
+    code: outcome.code ?? undefined,
+    message: outcome.message,
+    detail: { id: command.id, verb: command.verb, issuer: command.iss, counter: command.ctr },
+  }
+  journal.record(entry)
+  const given = answer(parts, command, outcome)
+  ledger.finish(command.id, Buffer.from(given.result, 'base64'))
+  return given
+}
+
+type Outcome = Pick<CommandResult, 'outcome' | 'code' | 'message'>
+
+async function attempt(verb: VerbHandler, command: CommandStatement): Promise<Outcome> {
+  try {
+    return { ...(await verb(command.args)), code: null }
+  } catch (error) {
+    const isOurs =
+      error instanceof CoreError || error instanceof MpfError || error instanceof DriverError
+    if (!isOurs || error.code === 'JOURNAL_WRITE') throw error
+    return { outcome: 'failed', code: error.code, message: error.message }
+  }
+}
+
+function refuse(
+  parts: CommandParts,
+  claimed: CommandStatement | undefined,
+  code: CoreErrorCode,
+  message: string,
+): Answer {
+  parts.journal.record({
+    type: 'command.refused',
+    code,
+    message,
+    detail: {
+      id: claimed?.id ?? null,
+      verb: claimed?.verb ?? null,
+      issuer: claimed?.iss ?? null,
+    },
+  })
+  return answer(parts, claimed, { outcome: 'refused', code, message })
+}
+
+function answer(
+  parts: CommandParts,
+  command: CommandStatement | undefined,
+  { outcome, code, message }: Outcome,
+): Answer {
+  const result: CommandResult = {
+    v: 1,
+    id: command?.id ?? null,
+    dev: parts.serial,
+    verb: command?.verb ?? null,
+    outcome,
+    code,
+    message,
+    atMs: parts.time.now().atMs,
+  }
+  const signer = { kid: keyId(parts.key), algorithm: 'EdDSA', privateKey: parts.key }
+  const isHandedOver = outcome === 'handed-over'
+  return {
+    result: Buffer.from(signStatement(RESULT_TYPE, result, [signer])).toString('base64'),
+    outcome,
+    code,
+    verb: isHandedOver ? (command?.verb ?? null) : null,
+    args: isHandedOver ? (command?.args ?? {}) : {},
+  }
+}

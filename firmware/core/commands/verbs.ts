@@ -1,0 +1,136 @@
+/** What each verb of a signed command does to this printer. */
+
+import { randomBytes } from 'node:crypto'
+import { open, rm } from 'node:fs/promises'
+import { z } from 'zod'
+import type { CommandStatement, Verb } from '#lib/command-statement.ts'
+import type { PrintEngine } from '../engine/print-engine.ts'
+import { CoreError, coreFault } from '../errors.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { Spool } from '../spool.ts'
+import type { VerbHandler } from './execute.ts'
+import type { CommandLedger } from './ledger.ts'
+
+export interface VerbParts {
+  readonly ledger: CommandLedger
+  readonly journal: Journal
+  readonly spool: Spool
+  readonly engine: Pick<PrintEngine, 'pause' | 'resume' | 'cancel' | 'isBusy'>
+  readonly printerKeyFile: string
+  /** Names the printer key in the receipt of its destruction. */
+  readonly printerKeyId: string
+  readonly signal: AbortSignal
+}
+
+const nothing = z.strictObject({})
+const jobArgs = z.strictObject({ job: z.string().max(36).exactOptional() })
+const lockArgs = z.strictObject({ security: z.boolean().exactOptional() })
+/** Policies a signed command may set, with the values each may have. */
+const policyArgs = z.strictObject({ autoStart: z.enum(['ask', 'start']) })
+
+const handOver: VerbHandler = async () => ({
+  outcome: 'handed-over',
+  message: 'for the courier to carry out',
+})
+
+/** One handler a verb. */
+export function createVerbs(parts: VerbParts): Readonly<Record<Verb, VerbHandler>> {
+  const { ledger, journal, engine } = parts
+  return {
+    'print.pause': verb(nothing, async () => {
+      await engine.pause()
+      return 'paused'
+    }),
+    'print.resume': verb(nothing, async () => {
+      expectStartAllowed(ledger)
+      await engine.resume()
+      return 'resumed'
+    }),
+    'job.cancel': verb(jobArgs, async ({ job }) => {
+      await engine.cancel(job === undefined ? undefined : journal.findJob(job).id)
+      return 'cancelled'
+    }),
+    lock: verb(lockArgs, async ({ security }) => {
+      ledger.set('locked', true)
+      if (security === true) ledger.set('security-locked', true)
+      const message = security === true ? 'locked, security' : 'locked'
+      journal.record({ type: 'printer.locked', message })
+      return message
+    }),
+    unlock: verb(nothing, async () => {
+      ledger.set('security-locked', false)
+      ledger.set('locked', false)
+      journal.record({ type: 'printer.unlocked', message: 'unlocked' })
+      return 'unlocked'
+    }),
+    wipe: verb(nothing, () => wipe(parts)),
+    retire: verb(nothing, async () => {
+      ledger.set('retired', true)
+      journal.record({ type: 'printer.retired', message: 'out of service' })
+      return 'retired'
+    }),
+    reuse: verb(nothing, async () => {
+      ledger.set('retired', false)
+      journal.record({ type: 'printer.reused', message: 'in service' })
+      return 'in service'
+    }),
+    'policy.set': verb(policyArgs, async ({ autoStart }) => {
+      ledger.setPolicy('autoStart', autoStart)
+      const detail = { key: 'autoStart', value: autoStart }
+      journal.record({ type: 'policy.changed', message: 'autoStart', detail })
+      return `autoStart is ${autoStart}`
+    }),
+    'log.export': handOver,
+    'cert.renew': handOver,
+    rebirth: handOver,
+    'ota.check': async () => {
+      throw new CoreError('COMMAND_UNSUPPORTED', 'this printer takes no updates yet')
+    },
+  }
+}
+
+/** What forbids every start of a print, whoever asks. @throws CoreError PRINTER_LOCKED, PRINTER_RETIRED */
+export function expectStartAllowed(ledger: CommandLedger): void {
+  if (ledger.isSet('wiped') || ledger.isSet('retired'))
+    throw new CoreError('PRINTER_RETIRED', 'out of service')
+  if (ledger.isSet('locked') || ledger.isSet('security-locked'))
+    throw new CoreError('PRINTER_LOCKED', 'locked by a signed command')
+}
+
+function verb<T>(schema: z.ZodType<T>, body: (args: T) => Promise<string>): VerbHandler {
+  return async (args: CommandStatement['args']) => {
+    const parsed = schema.safeParse(args)
+    if (!parsed.success) throw new CoreError('COMMAND_ARGS', 'the verb does not take these')
+    return { outcome: 'done', message: await body(parsed.data) }
+  }
+}
+
+/** The key first: from then on the sealed files are noise, whatever else still fails. */
+async function wipe(parts: VerbParts): Promise<string> {
+  const { ledger, journal, spool, engine, printerKeyFile, printerKeyId, signal } = parts
+  if (engine.isBusy) throw new CoreError('PRINTER_BUSY', 'a print is running')
+  ledger.set('wiped', true)
+  await destroyFile(printerKeyFile)
+  const { ids, strays } = await spool.contents()
+  for (const id of ids) {
+    signal.throwIfAborted()
+    await spool.remove(id)
+  }
+  for (const name of strays) await spool.removeStray(name)
+  const detail = { keyId: printerKeyId, files: ids.length }
+  journal.record({ type: 'printer.wiped', message: 'printer key destroyed, spool emptied', detail })
+  return `key ${printerKeyId} destroyed, ${ids.length} files removed`
+}
+
+/** Overwritten before it is removed: on flash this may leave the old page, which the disk's own encryption must cover. */
+async function destroyFile(path: string): Promise<void> {
+  try {
+    await using file = await open(path, 'r+')
+    const { size } = await file.stat()
+    await file.write(randomBytes(size), 0, size, 0)
+    await file.sync()
+    await rm(path)
+  } catch (error) {
+    throw coreFault('KEYS_UNREADABLE', 'the printer key could not be destroyed', error)
+  }
+}

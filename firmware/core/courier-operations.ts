@@ -1,0 +1,49 @@
+/** What the courier may ask of the core: the signed log head, a hold of the intake, a signed command, a report. */
+
+import type { EventView } from '#lib/control-protocol.ts'
+import type { ExecuteCommand } from './commands/execute.ts'
+import type { CommandLedger } from './commands/ledger.ts'
+import type { ControlHandlers } from './control/methods.ts'
+import type { Journal } from './journal/journal.ts'
+import type { LogSigner } from './log-signer.ts'
+
+export interface CourierParts {
+  readonly journal: Journal
+  readonly ledger: CommandLedger
+  readonly signer: LogSigner
+  readonly execute: ExecuteCommand
+  readonly signal: AbortSignal
+}
+
+type CourierHandlers = Pick<
+  ControlHandlers,
+  'log.checkpoint' | 'intake.hold' | 'command.execute' | 'cloud.report'
+>
+
+export function createCourierOperations(parts: CourierParts): CourierHandlers {
+  const { journal, ledger, signer, execute, signal } = parts
+  return {
+    'log.checkpoint': () => signer.checkpoint(signal),
+    'intake.hold': ({ isHeld }) => {
+      const isNews = ledger.isSet('intake-held') !== isHeld
+      ledger.set('intake-held', isHeld)
+      if (isNews) recordHold(journal, isHeld)
+      return { isHeld }
+    },
+    'command.execute': ({ envelope }) => execute(Buffer.from(envelope, 'base64')),
+    'cloud.report': ({ type, code, message, detail }) => {
+      const event = journal.record({ type, code, message, ...(detail && { detail }) })
+      return { sequence: event.sequence }
+    },
+  }
+}
+
+function recordHold(journal: Journal, isHeld: boolean): EventView {
+  if (!isHeld) return journal.record({ type: 'intake.released', message: 'new jobs are accepted' })
+  const code = 'INTAKE_EVENTS_FULL'
+  return journal.record({
+    type: 'intake.held',
+    code,
+    message: 'the store of unsent events is full',
+  })
+}

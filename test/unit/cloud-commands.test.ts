@@ -1,0 +1,181 @@
+/** Signed commands in the core: what is refused, with which code, and that a good one has one effect. */
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import { type CommandResult, RESULT_TYPE, VERBS, type Verb } from '#lib/command-statement.ts'
+import { verifyStatement } from '#lib/dsse.ts'
+import { createExecuteCommand, type VerbHandler } from '../../firmware/core/commands/execute.ts'
+import { CommandLedger } from '../../firmware/core/commands/ledger.ts'
+import { expectStartAllowed } from '../../firmware/core/commands/verbs.ts'
+import { verifyCommand } from '../../firmware/core/commands/verify.ts'
+import { CoreError } from '../../firmware/core/errors.ts'
+import { Journal } from '../../firmware/core/journal/journal.ts'
+import { command, roster, SERIAL, TENANT } from '../fakes/cloud-roster.ts'
+
+const AT_MS = Date.UTC(2026, 10, 22)
+const keys = roster()
+const CHECKS = {
+  ...{ trust: keys.trust, serial: SERIAL, tenant: TENANT, atMs: AT_MS, hasClock: true },
+  isSecurityLocked: false,
+  counterOf: () => 0,
+}
+
+for (const [name, envelope, code, more] of [
+  ['bytes that are no envelope', Buffer.from('{}'), 'COMMAND_MALFORMED', {}],
+  ['a key that is not in the roster', command([roster().security], AT_MS), 'COMMAND_SIGNATURE', {}],
+  ['a key of another purpose', command([keys.witness], AT_MS), 'COMMAND_SIGNATURE', {}],
+  ['another printer', command([keys.security], AT_MS, { dev: 'T-2' }), 'COMMAND_PRINTER', {}],
+  ['another tenant', command([keys.security], AT_MS, { ten: 'x' }), 'COMMAND_PRINTER', {}],
+  ['a signer without the role', command([keys.operator], AT_MS), 'COMMAND_ROLE', {}],
+  [
+    'a role the verb does not have',
+    command([keys.security], AT_MS, { role: 'operator' }),
+    'COMMAND_ROLE',
+    {},
+  ],
+  ['a wipe signed once', command([keys.security], AT_MS, { verb: 'wipe' }), 'COMMAND_SIGNERS', {}],
+  [
+    'a wipe signed twice by one',
+    command([keys.security, keys.security], AT_MS, { verb: 'wipe' }),
+    'COMMAND_SIGNATURE',
+    {},
+  ],
+  [
+    'an unlock signed once after a security lock',
+    command([keys.security], AT_MS, { verb: 'unlock' }),
+    'COMMAND_SIGNERS',
+    { isSecurityLocked: true },
+  ],
+  ['a command that has expired', command([keys.security], AT_MS - 400_000), 'COMMAND_EXPIRED', {}],
+  ['a command from the future', command([keys.security], AT_MS + 400_000), 'COMMAND_EXPIRED', {}],
+  [
+    'a life above 15 minutes',
+    command([keys.security], AT_MS, { exp: AT_MS / 1000 + 901 }),
+    'COMMAND_EXPIRED',
+    {},
+  ],
+  [
+    'an unlock while the clock is unknown',
+    command([keys.security], AT_MS, { verb: 'unlock' }),
+    'COMMAND_EXPIRED',
+    { hasClock: false },
+  ],
+  [
+    'a verb that does not exist',
+    command([keys.security], AT_MS, { verb: 'shell' as Verb }),
+    'COMMAND_MALFORMED',
+    {},
+  ],
+] as const)
+  test(`refuses ${name}`, async t => {
+    t.match(verifyCommand(envelope, { ...CHECKS, ...more }), { kind: 'refused', code })
+  })
+
+test('accepts a lock while the clock is unknown', async t => {
+  const verdict = verifyCommand(command([keys.security], 60_000), { ...CHECKS, hasClock: false })
+  t.equal(verdict.kind, 'accepted')
+})
+
+async function bench(t: Test) {
+  const directory = await mkdtemp(join(tmpdir(), 'cloud-commands-'))
+  const journal = new Journal({
+    path: join(directory, 'journal.sqlite'),
+    stamp: () => ({ atMs: AT_MS, quality: 'rtc' }),
+  })
+  const ledger = new CommandLedger(join(directory, 'commands.sqlite'))
+  t.teardown(async () => {
+    journal[Symbol.dispose]()
+    ledger[Symbol.dispose]()
+    await rm(directory, { recursive: true })
+  })
+  const done: string[] = []
+  const handler =
+    (verb: Verb): VerbHandler =>
+    async () => {
+      done.push(verb)
+      if (verb === 'job.cancel') throw new CoreError('PRINTER_IDLE', 'no print is running')
+      return { outcome: verb === 'rebirth' ? 'handed-over' : 'done', message: 'done' }
+    }
+  const verbs = Object.fromEntries(VERBS.map(verb => [verb, handler(verb)])) as Record<
+    Verb,
+    VerbHandler
+  >
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  const execute = createExecuteCommand({
+    ...{ ledger, journal, verbs, serial: SERIAL, tenant: TENANT, key: privateKey },
+    trust: () => keys.trust,
+    time: { now: () => ({ atMs: AT_MS, quality: 'rtc' }), observe: () => undefined },
+  })
+  const resultOf = (result: string) => {
+    const verdict = verifyStatement(Buffer.from(result, 'base64'), RESULT_TYPE, () => ({
+      algorithm: 'EdDSA',
+      publicKey,
+    }))
+    return verdict.kind === 'verified' ? (verdict.statement as CommandResult) : undefined
+  }
+  return { journal, ledger, done, execute, resultOf }
+}
+
+test('carries a command out once, however often it comes, and signs the same answer', async t => {
+  const { execute, done, resultOf, journal } = await bench(t)
+  const envelope = command([keys.security], AT_MS)
+  const first = await execute(envelope)
+  const second = await execute(envelope)
+  t.same(done, ['lock'])
+  t.equal(second.result, first.result)
+  t.match(resultOf(first.result), { verb: 'lock', outcome: 'done', code: null })
+  t.match(journal.events(0, 9), [{ type: 'command.executed' }])
+})
+
+test('refuses a counter that was used, whatever the id, and records it', async t => {
+  const { execute, done, resultOf, journal } = await bench(t)
+  await execute(command([keys.security], AT_MS, { ctr: 500 }))
+  const replay = await execute(command([keys.security], AT_MS, { ctr: 500 }))
+  t.match(resultOf(replay.result), { outcome: 'refused', code: 'COMMAND_REPLAY' })
+  t.same(done, ['lock'])
+  t.match(journal.events(1, 9), [{ type: 'command.refused', code: 'COMMAND_REPLAY' }])
+})
+
+test('a command cut off by a crash is answered as interrupted, and not begun again', async t => {
+  const { execute, done, ledger, resultOf } = await bench(t)
+  const envelope = command([keys.security], AT_MS, { id: 'cut', ctr: 900 })
+  const verdict = verifyCommand(envelope, CHECKS)
+  if (verdict.kind !== 'accepted') throw new Error('not accepted')
+  ledger.begin({ id: 'cut', issuer: 'ops', counter: 900, digest: verdict.digest })
+  t.match(resultOf((await execute(envelope)).result), { code: 'COMMAND_INTERRUPTED' })
+  t.same(done, [])
+})
+
+test('a verb that cannot be carried out now uses its counter and says why', async t => {
+  const { execute, resultOf } = await bench(t)
+  const answer = await execute(
+    command([keys.operator], AT_MS, { verb: 'job.cancel', role: 'operator' }),
+  )
+  t.match(resultOf(answer.result), { outcome: 'failed', code: 'PRINTER_IDLE' })
+})
+
+test('a verb of the courier is handed over with its arguments', async t => {
+  const { execute } = await bench(t)
+  const envelope = command([keys.security], AT_MS, { verb: 'rebirth', role: 'network' })
+  t.match(await execute(envelope), { outcome: 'handed-over', verb: 'rebirth' })
+})
+
+test('latches and policies survive a restart; a locked printer starts nothing', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'cloud-ledger-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const path = join(directory, 'commands.sqlite')
+  {
+    using ledger = new CommandLedger(path)
+    ledger.set('locked', true)
+    ledger.setPolicy('autoStart', 'start')
+  }
+  using ledger = new CommandLedger(path)
+  t.throws(() => expectStartAllowed(ledger), { code: 'PRINTER_LOCKED' })
+  t.equal(ledger.policy('autoStart'), 'start')
+  ledger.set('locked', false)
+  t.doesNotThrow(() => expectStartAllowed(ledger))
+  ledger.set('wiped', true)
+  t.throws(() => expectStartAllowed(ledger), { code: 'PRINTER_RETIRED' })
+})
