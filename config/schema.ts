@@ -69,6 +69,8 @@ const printer = z.strictObject({
       start: script.default([]),
       pause: script.default([]),
       resume: script.default([]),
+      /** Left out: every heater and the fan off, whatever the program left on. */
+      end: script.optional(),
       cancel: script.default(HEATERS_OFF),
       abnormalEnd: script.min(1).default(HEATERS_OFF),
     })

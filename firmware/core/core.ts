@@ -181,7 +181,10 @@ function createEngine(parts: Parts, onChange: () => void): PrintEngine {
     journal,
     machine,
     clock: ports.clock,
-    scripts: config.printer.scripts,
+    scripts: {
+      ...config.printer.scripts,
+      end: config.printer.scripts.end ?? heatersOff(config.printer.profile.maxTempC.hotend.length),
+    },
     openJob,
     onChange,
     onEnded: job => releaseFile(parts, job),

@@ -12,7 +12,14 @@ import { Spool } from '../../firmware/core/spool.ts'
 import { type FakeClock, fakeClock } from './core-clock.ts'
 import { type FakeController, fakeController } from './core-controller.ts'
 
-const NO_SCRIPTS: PrintScripts = { start: [], pause: [], resume: [], cancel: [], abnormalEnd: [] }
+const NO_SCRIPTS: PrintScripts = {
+  start: [],
+  pause: [],
+  resume: [],
+  end: [],
+  cancel: [],
+  abnormalEnd: [],
+}
 
 export interface Bench extends AsyncDisposable {
   readonly clock: FakeClock

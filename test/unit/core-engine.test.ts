@@ -326,3 +326,44 @@ t.test('the emergency stop works without a print, and says so without a controll
   await t.rejects(b.engine.stop(), { code: 'PRINTER_OFFLINE' })
   await closing
 })
+
+t.test('a program that leaves the bed on does not leave the printer hot', async t => {
+  await using b = await bench({ scripts: { end: ['M140 S0', 'M107'] } })
+  await b.engine.start('aa')
+  b.controller.allow()
+  await b.finished()
+  t.strictSame(b.controller.executed, [...COMMANDS, 'M140 S0', 'M107'])
+  t.match(b.journal.job('aa'), { state: 'done' })
+})
+
+t.test(
+  'an end script that fails is told, and the heaters go off when the link is back',
+  async t => {
+    await using b = await bench({ scripts: { end: ['M140 S0'] } })
+    await b.engine.start('aa')
+    const lost = new DriverError('DRIVER_PORT_LOST', 'port closed')
+    b.controller.refuse('M140 S0', lost)
+    b.controller.allow()
+    await b.finished()
+    t.match(b.journal.job('aa'), { state: 'done', code: null }, 'every line was executed')
+    t.strictSame(b.types().slice(-2), ['printer.end_failed', 'job.done'])
+    b.controller.onEvent({ kind: 'lost', error: lost })
+    await b.clock.advance(0)
+    t.strictSame(b.controller.executed.slice(-2), HEATERS_OFF)
+  },
+)
+
+t.test('an emergency stop during the end script still fails the job', async t => {
+  await using b = await bench({ scripts: { end: ['M140 S0'] } })
+  await b.engine.start('aa')
+  const { promise, reject } = Promise.withResolvers<readonly string[]>()
+  const { command } = b.controller
+  b.controller.command = (text, options) => {
+    options?.signal?.addEventListener('abort', () => reject(options.signal?.reason))
+    return text === 'M140 S0' ? promise : command(text, options)
+  }
+  b.controller.allow()
+  await b.controller.settled()
+  await b.engine.stop()
+  t.match(b.journal.job('aa'), { state: 'failed', code: 'JOB_STOPPED' })
+})

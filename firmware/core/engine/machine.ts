@@ -106,6 +106,24 @@ export class Machine implements AsyncDisposable {
     await this.#makeSafe([...breakWait, ...this.#options.heatersOff, ...script], job)
   }
 
+  /**
+   * The printer's own `script` after a print that was executed to its end. What could not be done is an event, and the heaters
+   * go off once the controller is back. @throws `signal.reason`
+   */
+  async finish(script: readonly string[], job: string, signal: AbortSignal): Promise<void> {
+    const failure = await this.#attempt(script, signal)
+    if (failure === undefined) return
+    signal.throwIfAborted()
+    this.#needsHeatersOff = true
+    const message = `heaters may be on: ${failure}`
+    this.#options.journal.record({
+      type: 'printer.end_failed',
+      job,
+      code: 'PRINTER_SCRIPT',
+      message,
+    })
+  }
+
   /** Emergency bytes, then the connection is closed; it is opened anew, which restarts the board. */
   async emergencyStop(): Promise<void> {
     const controller = this.#controller
@@ -141,15 +159,8 @@ export class Machine implements AsyncDisposable {
   }
 
   async #makeSafe(commands: readonly string[], job: string | undefined): Promise<void> {
-    const { clock, journal } = this.#options
-    const late = () => new CoreError('PRINTER_SCRIPT', `not done after ${SAFE_STOP_MS} ms`)
-    const never = new AbortController().signal
-    const failure = await withTimeLimit(clock, SAFE_STOP_MS, never, late, signal =>
-      this.run(commands, signal),
-    ).then(
-      () => undefined,
-      (error: unknown) => (error instanceof Error ? error.message : 'unknown fault'),
-    )
+    const { journal } = this.#options
+    const failure = await this.#attempt(commands, new AbortController().signal)
     this.#needsHeatersOff = failure !== undefined
     if (failure === undefined) {
       const message = `heaters off, ${commands.length} commands acknowledged`
@@ -158,6 +169,18 @@ export class Machine implements AsyncDisposable {
     }
     const message = `heaters may be on: ${failure}`
     journal.record({ type: 'printer.safe_stop_failed', job, code: 'PRINTER_SCRIPT', message })
+  }
+
+  /** Resolves with why `commands` could not be carried out, if they could not. */
+  #attempt(commands: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+    const late = () => new CoreError('PRINTER_SCRIPT', `not done after ${SAFE_STOP_MS} ms`)
+    const { clock } = this.#options
+    return withTimeLimit(clock, SAFE_STOP_MS, signal, late, limited =>
+      this.run(commands, limited),
+    ).then(
+      () => undefined,
+      (error: unknown) => (error instanceof Error ? error.message : 'unknown fault'),
+    )
   }
 
   #relay(event: ControllerEvent, from: Controller | undefined): void {

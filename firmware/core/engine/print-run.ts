@@ -20,6 +20,7 @@ export interface PrintScripts {
   readonly start: readonly string[]
   readonly pause: readonly string[]
   readonly resume: readonly string[]
+  readonly end: readonly string[]
   readonly cancel: readonly string[]
   readonly abnormalEnd: readonly string[]
 }
@@ -87,6 +88,7 @@ export class PrintRun {
       const report = await controller.stream(source, { signal })
       this.#phase = 'ending'
       this.#ackedLine = Math.max(this.#ackedLine, report.lastLine)
+      await machine.finish(scripts.end, this.job, signal)
       journal.advance(
         this.job,
         'finished',
@@ -165,7 +167,8 @@ export class PrintRun {
 
   #take(event: ControllerEvent): void {
     if (event.kind === 'position' && this.#phase === 'pausing') this.#position ??= event.position
-    if (event.kind === 'lost') this.#abort.abort(event.error)
+    // A program that was executed is done, whatever becomes of the link afterwards.
+    if (event.kind === 'lost' && this.#phase !== 'ending') this.#abort.abort(event.error)
     if (event.kind === 'acked') this.#acknowledge(event.line)
     this.#options.onChange()
   }

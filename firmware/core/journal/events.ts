@@ -73,6 +73,10 @@ export const EVENTS = {
     severity: 'critical',
     when: 'The abnormal-end script could not be carried out; heaters may be on.',
   },
+  'printer.end_failed': {
+    severity: 'critical',
+    when: 'The end script after an executed print could not be carried out; heaters may be on.',
+  },
   'intake.held': {
     severity: 'error',
     when: 'The store of unsent events is full: no new job is accepted.',
