@@ -10,7 +10,8 @@ import { WORDS } from './words.ts'
 const LF = 10
 /** Index of each parameter letter in the scanner's values. */
 const LETTER = { E: 4, F: 5, I: 8, J: 9 } as const
-const AXIS_LETTERS = [23, 24, 25]
+/** X, Y and Z stand together at the end of the alphabet. */
+const FIRST_AXIS = 23
 const AXIS_NAMES = 'XYZ'
 const HAS_E = bit('E')
 const HAS_F = bit('F')
@@ -21,12 +22,28 @@ const HAS_XYZ = bit('X') | bit('Y') | bit('Z')
 const INCH_NUMERATOR = 254
 const EFFECTS = WORD_NAMES.map(name => WORDS[name]?.effect ?? 'none')
 
-/** Called for each move with positions (X, Y, Z) in nanometres, valid during the call only, and the length of filament fed. */
-export type MoveListener = (from: Float64Array, to: Float64Array, eNm: number) => void
+/**
+ * Called for each move with positions (X, Y, Z) in nanometres, valid during the call only, the length of filament fed,
+ * and the feed in force for it. An arc is one move; its centre stands in the scanner.
+ */
+export type MoveListener = (
+  from: Float64Array,
+  to: Float64Array,
+  eNm: number,
+  feedUmPerMin: number,
+) => void
 
-export interface MachineOptions {
-  readonly isWidening?: boolean
+/** Called for each line (it starts at `from` of `text`) once scanned, before it takes effect; all is valid during the call only. */
+export type LineListener = (scanner: LineScanner, text: Uint8Array, from: number) => void
+
+/** Who else follows a program while it is checked. */
+export interface ProgramListeners {
   readonly onMove?: MoveListener
+  readonly onLine?: LineListener
+}
+
+export interface MachineOptions extends ProgramListeners {
+  readonly isWidening?: boolean
 }
 
 /**
@@ -40,6 +57,7 @@ export class Machine {
   readonly #refuse: Refusal
   readonly #isWidening: boolean
   readonly #onMove: MoveListener | undefined
+  readonly #onLine: LineListener | undefined
   readonly #from = new Float64Array(3)
   readonly #allowed: Uint8Array
   readonly #min: Float64Array
@@ -57,6 +75,7 @@ export class Machine {
     this.#refuse = refuse
     this.#isWidening = options.isWidening ?? false
     this.#onMove = options.onMove
+    this.#onLine = options.onLine
     this.#allowed = Uint8Array.from(WORD_NAMES, name => (limits.words.has(name) ? 1 : 0))
     this.#min = Float64Array.from(limits.minNm)
     this.#max = Float64Array.from(limits.maxNm)
@@ -71,8 +90,10 @@ export class Machine {
   run(text: Uint8Array): void {
     const scanner = this.#scanner
     for (let at = 0; at < text.length; at++) {
-      at = scanner.scan(text, at)
+      const from = at
+      at = scanner.scan(text, from)
       this.line++
+      this.#onLine?.(scanner, text, from)
       if (scanner.word >= 0) this.#execute(scanner.word)
       else if (scanner.word === MALFORMED) this.#refuse('MPF_GCODE', this.line, scanner.problem)
     }
@@ -177,17 +198,31 @@ export class Machine {
       return this.#refuse('MPF_GCODE', this.line, 'an axis without a number')
     if (this.#onMove) this.#from.set(this.#position)
     const eBefore = this.#e
-    if ((mask & HAS_XYZ) !== 0) for (let axis = 0; axis < 3; axis++) this.#moveAxis(axis, mask)
+    if ((this.#bits & (MODAL_BIT.relativeXyz | MODAL_BIT.inches)) === 0) this.#moveAbsolute(mask)
+    else for (let axis = 0; axis < 3; axis++) this.#moveAxis(axis, mask)
     if ((mask & HAS_E) !== 0) {
       const e = this.#length(LETTER.E)
       this.#e = (this.#bits & MODAL_BIT.relativeE) === 0 ? e : this.#e + e
     }
     if ((mask & HAS_F) !== 0) this.#setFeed()
-    this.#onMove?.(this.#from, this.#position, this.#e - eBefore)
+    this.#onMove?.(this.#from, this.#position, this.#e - eBefore, this.#feed)
+  }
+
+  /** What nearly every line of a print is: absolute millimetres. */
+  #moveAbsolute(mask: number): void {
+    const { values } = this.#scanner
+    for (let axis = 0; axis < 3; axis++) {
+      const letter = FIRST_AXIS + axis
+      if ((mask & (1 << letter)) === 0) continue
+      const target = values[letter] as number
+      this.#position[axis] = target
+      this.#bits |= MODAL_BIT.knownX << axis
+      this.#expectInside(axis, target, target)
+    }
   }
 
   #moveAxis(axis: number, mask: number): void {
-    const letter = AXIS_LETTERS[axis] as number
+    const letter = FIRST_AXIS + axis
     if ((mask & (1 << letter)) === 0) return
     const known = MODAL_BIT.knownX << axis
     let target = this.#length(letter)
@@ -247,7 +282,7 @@ export class Machine {
     const { mask } = this.#scanner
     const letters = (mask & HAS_XYZ) === 0 ? HAS_XYZ : mask
     for (let axis = 0; axis < 3; axis++) {
-      if ((letters & (1 << (AXIS_LETTERS[axis] as number))) === 0) continue
+      if ((letters & (1 << (FIRST_AXIS + axis))) === 0) continue
       this.#position[axis] = 0
       this.#bits &= ~(MODAL_BIT.knownX << axis)
     }

@@ -5,8 +5,8 @@ import { MpfError } from '../errors.ts'
 import type { SignedPolicy } from '../manifest.ts'
 import type { VerifiedBlock } from '../open.ts'
 import { isLayerComment } from './layers.ts'
-import type { MachineLimits } from './limits.ts'
-import { Machine } from './machine.ts'
+import type { MachineLimits, Refusal } from './limits.ts'
+import { Machine, type ProgramListeners } from './machine.ts'
 import { encodeModal } from './modal.ts'
 import type { MachineProfile } from './profile.ts'
 
@@ -22,15 +22,20 @@ export interface ProgramCheck {
   end(): void
 }
 
-/** A check of a whole program from its first line, inside the signed policy (which checkMachine has put inside the printer's). */
+/**
+ * A check of a whole program from its first line, inside the signed policy (which checkMachine has put inside the printer's).
+ * @param listeners told of lines and moves as they are checked: what they heard counts only once `end` has returned
+ */
 export function createProgramCheck(
   policy: SignedPolicy,
   index: readonly IndexEntry[],
   lines: number,
+  listeners: ProgramListeners = {},
 ): ProgramCheck {
-  const machine = new Machine(limitsOf(policy), (code, line, problem) => {
+  const refuse: Refusal = (code, line, problem) => {
     throw new MpfError(code, `line ${line}: ${problem}`, { line })
-  })
+  }
+  const machine = new Machine(limitsOf(policy), refuse, listeners)
   return {
     check(block) {
       const entry = index[block.index]
