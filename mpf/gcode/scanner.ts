@@ -22,6 +22,7 @@ const TILDE = 126
 const WORD_NUMBERS = 1024
 /** Digits before the point: 9 keep a value below 2^53 in millionths. */
 const MAX_INTEGER_DIGITS = 9
+const MAX_PLACES = 6
 const SCALE = [1e6, 1e5, 1e4, 1e3, 1e2, 1e1, 1]
 /** Letters that may never be a parameter: a second command (G, M), a line number (N), or a text mode of some firmware (O). */
 const NEVER_PARAMETER = bit('G') | bit('M') | bit('N') | bit('O')
@@ -53,8 +54,6 @@ export class LineScanner {
   readonly values = new Float64Array(26)
   /** Bytes of the command, without leading or trailing spaces and comment. */
   commandBytes = 0
-  /** Where the line's comment starts (its semicolon), or -1. */
-  commentAt = -1
   problem = ''
   #value = 0
 
@@ -64,7 +63,6 @@ export class LineScanner {
     this.valued = 0
     this.word = EMPTY
     this.commandBytes = 0
-    this.commentAt = -1
     let at = from
     while (text[at] === SPACE) at++
     const start = at
@@ -128,48 +126,36 @@ export class LineScanner {
     return at
   }
 
-  /** Leaves the number at `from` in #value (0 for none) and returns the offset after it, or -1 when malformed. */
+  /**
+   * Leaves the number at `from` in #value (0 for none) and returns the offset after it, or -1 when malformed.
+   * All digits are gathered as one integer and scaled once: for the numbers slicers write that integer is a small one.
+   */
   #number(text: Uint8Array, from: number): number {
-    let at = from
-    const sign = text[at] as number
-    const isNegative = sign === MINUS
-    if (isNegative || sign === PLUS) at++
+    const sign = text[from] as number
+    let at = sign === MINUS || sign === PLUS ? from + 1 : from
     const integerAt = at
-    let integer = 0
+    let digits = 0
     let c = text[at] as number
-    for (; c >= ZERO && c <= NINE; c = text[++at] as number) integer = integer * 10 + c - ZERO
-    let digits = at - integerAt
-    if (digits > MAX_INTEGER_DIGITS) return -1
-    let fraction = 0
+    for (; c >= ZERO && c <= NINE; c = text[++at] as number) digits = digits * 10 + c - ZERO
+    let count = at - integerAt
+    if (count > MAX_INTEGER_DIGITS) return -1
+    let places = 0
     if (c === DOT) {
       const fractionAt = at + 1
-      at = this.#fraction(text, fractionAt)
-      fraction = this.#value
-      digits += at - fractionAt
+      c = text[++at] as number
+      for (; c >= ZERO && c <= NINE && at - fractionAt < MAX_PLACES; c = text[++at] as number)
+        digits = digits * 10 + c - ZERO
+      places = at - fractionAt
+      count += places
+      while (c >= ZERO && c <= NINE) c = text[++at] as number
     }
-    if (digits === 0 && at !== from) return -1
-    // strtof would read 1E5 as 100000 and 0X10 as 16: a controller that uses it goes elsewhere than this model.
-    if (digits > 0 && (text[at] === E || text[at] === X)) return -1
-    const value = integer * 1e6 + fraction
-    this.#value = isNegative ? -value : value
-    return at
-  }
-
-  #fraction(text: Uint8Array, from: number): number {
-    let at = from
-    let fraction = 0
-    let places = 0
-    for (let c = text[at] as number; c >= ZERO && c <= NINE; c = text[++at] as number) {
-      if (places === 6) continue
-      fraction = fraction * 10 + c - ZERO
-      places++
-    }
-    this.#value = fraction * (SCALE[places] as number)
+    if (!isNumberEnd(count, at - from, c)) return -1
+    const value = digits * (SCALE[places] as number)
+    this.#value = sign === MINUS ? -value : value
     return at
   }
 
   #comment(text: Uint8Array, from: number): number {
-    this.commentAt = from
     let at = from
     let c = text[at] as number
     while (c >= SPACE && c <= TILDE) c = text[++at] as number
@@ -182,4 +168,13 @@ export class LineScanner {
     const lf = text.indexOf(LF, at)
     return lf < 0 ? text.length : lf
   }
+}
+
+/**
+ * Whether digits, if any, end where they may. strtof would read 1E5 as 100000 and 0X10 as 16: a controller that uses it
+ * goes elsewhere than this model.
+ */
+function isNumberEnd(digits: number, bytes: number, following: number): boolean {
+  if (digits === 0) return bytes === 0
+  return following !== E && following !== X
 }
