@@ -59,11 +59,37 @@ const profile = z.strictObject({
   maxLineBytes: z.int().min(16).max(256).default(MARLIN_LINE_BYTES),
 })
 
+/** One number an axis; what is left out keeps Marlin's own default (Configuration.h of 2.1). */
+const axes = (defaults: { x: number; y: number; z: number; e: number }) => {
+  const axis = (value: number) => z.number().positive().max(1_000_000).default(value)
+  return z.strictObject({
+    x: axis(defaults.x),
+    y: axis(defaults.y),
+    z: axis(defaults.z),
+    e: axis(defaults.e),
+  })
+}
+const accelerationMmPerS2 = z.number().positive().max(1_000_000).default(3000)
+
+/** How the controller moves, for expected times and for what the wire must carry: it limits nothing. */
+const kinematics = z.strictObject({
+  maxFeedMmPerS: axes({ x: 300, y: 300, z: 5, e: 25 }).prefault({}),
+  maxAccelerationMmPerS2: axes({ x: 3000, y: 3000, z: 100, e: 10_000 }).prefault({}),
+  printAccelerationMmPerS2: accelerationMmPerS2,
+  travelAccelerationMmPerS2: accelerationMmPerS2,
+  retractAccelerationMmPerS2: accelerationMmPerS2,
+  junctionDeviationMm: z.number().min(0.001).max(1).default(0.013),
+  /** Given: a controller built with CLASSIC_JERK, which has no junction deviation. */
+  jerkMmPerS: axes({ x: 10, y: 10, z: 0.3, e: 5 }).optional(),
+  plannerBlocks: z.int().min(2).max(256).default(16),
+})
+
 const printer = z.strictObject({
   serial: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'expected letters, digits, ".", "_" or "-"'),
   // 16 bytes leave 2 bits in the last character: only A, Q, g, w encode them canonically.
   tenant: z.string().regex(/^[A-Za-z0-9_-]{21}[AQgw]$/, 'expected 16 bytes in base64url, unpadded'),
   profile,
+  kinematics: kinematics.prefault({}),
   scripts: z
     .strictObject({
       start: script.default([]),
