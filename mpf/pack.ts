@@ -121,7 +121,8 @@ export class ProgramPacker {
         layerAt = lines.length
         bytesAtLayer = bytes
       }
-      if (bytes + line.length > MAX_BLOCK_BYTES) {
+      // Twice when the layer mark stood so early that the rest is still too long.
+      while (bytes + line.length > MAX_BLOCK_BYTES) {
         const cut = layerAt === 0 ? lines.length : layerAt
         yield lines.slice(0, cut)
         lines = lines.slice(cut)

@@ -1,6 +1,7 @@
 /** Raw slicer output to the lines MPF seals (SPEC 6.1): LF, printable comments, bounded length. Commands are never altered, only dropped on request. */
 
-import { MAX_LINE_BYTES } from '../limits.ts'
+import { MpfError } from '../errors.ts'
+import { MAX_BLOCK_BYTES, MAX_LINE_BYTES } from '../limits.ts'
 
 const LF = 10
 const CR = 13
@@ -28,6 +29,7 @@ export function createNormaliseReport(): NormaliseReport {
 
 /**
  * Cuts chunks of raw text into normalised lines, each ending in LF. An empty or missing last line adds nothing.
+ * @throws MpfError MPF_GCODE for a line longer than a block
  * @param strip words (`M117`) whose whole line becomes an empty one, so that line numbers stay the slicer's
  */
 export async function* normaliseLines(
@@ -54,6 +56,7 @@ async function* rawLines(
       from = lf + 1
     }
     rest = bytes.subarray(from)
+    if (rest.length > MAX_BLOCK_BYTES) throw new MpfError('MPF_GCODE', 'a line longer than a block')
   }
   if (rest.length > 0) yield Buffer.concat([rest, Uint8Array.of(LF)])
 }

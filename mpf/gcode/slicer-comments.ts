@@ -39,7 +39,8 @@ const READERS: Readonly<Record<string, Reader>> = {
     facts.filamentUm.push(...numbers(value).map(mm => Math.round(mm * 1000)))
   },
   'Filament used': (facts, value) => {
-    if (/m$/.test(value)) facts.filamentUm.push(...numbers(value).map(m => Math.round(m * 1e6)))
+    if (/[0-9]m$/.test(value))
+      facts.filamentUm.push(...numbers(value).map(m => Math.round(m * 1e6)))
   },
   'filament used [g]': (facts, value) => {
     facts.filamentMg.push(...numbers(value).map(g => Math.round(g * 1000)))
