@@ -1,6 +1,6 @@
 /** Whom the printer believes (SPEC 8): the keys of one tenant with their purpose and validity, and what was revoked. */
 
-import { createPublicKey } from 'node:crypto'
+import { createPublicKey, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
 import { MpfError } from './errors.ts'
 import { keyId, type PinnedKey, SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './jose.ts'
@@ -80,11 +80,13 @@ export function parseTrustBundle(bytes: Uint8Array): TrustBundle {
   const json = parseSigned(bundleSchema, bytes, 'MPF_SIGNER', 'trust bundle')
   const keys = new Map<string, TrustedKey>()
   for (const entry of json.keys) {
-    const publicKey = createPublicKey({ key: entry.jwk, format: 'jwk' })
+    const publicKey = publicKeyOf(entry.jwk)
     const isOwn = keyId(publicKey) === entry.kid && FITS[entry.alg] === kindOf(entry.jwk)
     if (!isOwn)
       throw new MpfError('MPF_SIGNER', 'trust bundle: kid or algorithm does not fit its key')
-    keys.set(`${entry.purpose} ${entry.kid}`, {
+    const name = `${entry.purpose} ${entry.kid}`
+    if (keys.has(name)) throw new MpfError('MPF_SIGNER', 'trust bundle: one key twice')
+    keys.set(name, {
       kid: entry.kid,
       algorithm: entry.alg,
       publicKey,
@@ -114,6 +116,14 @@ const FITS = {
   'ML-DSA-65': 'ML-DSA-65',
   'ML-DSA-87': 'ML-DSA-87',
 } as const satisfies Record<SignatureAlgorithm, string>
+
+function publicKeyOf(key: z.infer<typeof jwk>): KeyObject {
+  try {
+    return createPublicKey({ key, format: 'jwk' })
+  } catch (cause) {
+    throw new MpfError('MPF_SIGNER', 'trust bundle: not a key', { cause })
+  }
+}
 
 function kindOf(key: z.infer<typeof jwk>): string {
   if (key.kty === 'AKP') return key.alg
