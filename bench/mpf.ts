@@ -93,7 +93,7 @@ async function nativeLimit(text: Buffer, sealed: SealedBench): Promise<number> {
 
 /** M2: verify and decrypt only, whole processes, against age and gpg on the same number of bytes. */
 async function cryptoOnly(context: BenchContext): Promise<Row> {
-  const bytes = 256 * 1_048_576
+  const bytes = 512 * 1_048_576
   const plain = join(context.directory, 'random')
   await writeFile(plain, randomBytes(bytes))
   const program = new URL('./floe-process.ts', import.meta.url).pathname
@@ -122,7 +122,7 @@ async function cryptoOnly(context: BenchContext): Promise<Row> {
   const ratioWithout = median(peer) / median(without)
   return {
     id: 'M2',
-    what: 'verify and decrypt only, 256 MiB',
+    what: 'verify and decrypt only, 512 MiB',
     peer: 'age -d',
     ratio,
     figure: `${figure}, age ${rate(peer).toFixed(2)} GB/s; without leaves ${ratioWithout.toFixed(2)}x`,

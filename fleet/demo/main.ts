@@ -1,10 +1,11 @@
-/** `npm run demo [FILE]`: one part from G-code to the wire, through the real programs, with a byte-for-byte proof at the end. */
+/** `npm run demo [-- FILE] [-- --image]`: one part from G-code to the wire, through the real programs, with a byte-for-byte proof at the end. */
 
 import { spawn } from 'node:child_process'
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { ExecutedProof, type ProofResult, readCommands } from './executed-proof.ts'
 import {
   binary,
@@ -16,20 +17,32 @@ import {
   step,
   untilReady,
 } from './processes.ts'
+import { directoryStick, imageStick } from './stick.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const SAMPLE = join(ROOT, 'test/samples/clip.gcode')
 /** The print is shown in about this time, whatever its real one. */
 const SHOWN_S = 15
 
-await demo(process.argv[2] === undefined ? SAMPLE : resolve(process.argv[2]))
+const { values, positionals } = parseArgs({
+  options: { image: { type: 'boolean', default: false } },
+  allowPositionals: true,
+})
+const [file] = positionals
+await demo(file === undefined ? SAMPLE : resolve(file), values.image)
 
-async function demo(gcode: string): Promise<void> {
+async function demo(gcode: string, isImage: boolean): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'mpfd-demo-'))
   await using stack = new AsyncDisposableStack()
   stack.defer(() => rm(directory, { recursive: true, force: true }))
   const place = (name: string) => join(directory, name)
-  for (const name of ['stick', 'state', 'keys']) await mkdir(place(name))
+  for (const name of ['state', 'keys']) await mkdir(place(name))
+  const stick = stack.use(
+    isImage
+      ? await imageStick(place('stick'), place('stick.img'))
+      : await directoryStick(place('stick')),
+  )
+  say(`the stick is ${stick.description}`)
 
   step('Keys: a publisher signs files, an issuer signs grants, a printer opens them')
   for (const name of ['publisher', 'issuer', 'printer'])
