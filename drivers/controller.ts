@@ -63,7 +63,25 @@ export type ControllerEvent =
   | { readonly kind: 'resend'; readonly from: number; readonly reason: string }
   | { readonly kind: 'action'; readonly action: string }
   | { readonly kind: 'message'; readonly text: string }
+  /** A reply that no line of ours explains. Told at its 1st, 2nd, 4th, 8th... time: `count` is how often so far. */
+  | {
+      readonly kind: 'suspicious'
+      readonly reason: SuspicionReason
+      readonly detail: string
+      readonly count: number
+    }
+  /** The port went away and is being looked for; nothing is lost yet. */
+  | { readonly kind: 'detached'; readonly error: Error }
+  /** The port is back and the controller did not restart: it had received everything before the numbered line `from`. */
+  | { readonly kind: 'reattached'; readonly from: number }
   | { readonly kind: 'lost'; readonly error: Error }
+
+/** What a link's ledger may hold against it. */
+export type SuspicionReason =
+  | 'reply to a line never sent'
+  | 'unexpected start'
+  | 'forged action'
+  | 'line number jumped'
 
 export interface StreamOptions {
   /** Abort = stop feeding now; `stream` rejects with the signal's reason once nothing more will be written. */
@@ -96,4 +114,63 @@ export interface Controller extends AsyncDisposable {
 
   /** The strongest stop this controller has: emergency bytes, then close. Resolves when nothing can be in flight any more. */
   emergencyStop(): Promise<void>
+}
+
+/** Milliseconds; `undefined` before the first sample. Each is at most 9 % too high, never too low. */
+export interface LatencyPercentiles {
+  readonly p50Ms: number | undefined
+  readonly p99Ms: number | undefined
+  readonly p999Ms: number | undefined
+  readonly samples: number
+}
+
+/** What the link has done since it opened, beyond the plain counters. */
+export interface StreamStatistics extends LinkStatistics {
+  /** From the read that brought an acknowledgement to the write it made room for. */
+  readonly okToWrite: LatencyPercentiles
+  /** Share of the wire's capacity used for sending while a program was streamed; `undefined` before the first one. */
+  readonly wireUtilisation: number | undefined
+  /** How often acknowledgements stopped moving for long enough to ask. */
+  readonly stalls: number
+  /** Free blocks of the controller's planner as last told; its largest value so far means an empty planner. */
+  readonly plannerFree: number | undefined
+  readonly plannerBlocks: number | undefined
+  readonly reattachments: number
+  readonly suspicions: Readonly<Partial<Record<SuspicionReason, number>>>
+}
+
+/** Verdict of a position audit. Millimetres. */
+export type AuditVerdict =
+  | { readonly kind: 'agrees'; readonly reported: Position }
+  | { readonly kind: 'differs'; readonly reported: Position; readonly deltaMm: Position }
+  /** The controller named no position, although asked more than once. */
+  | { readonly kind: 'unknown' }
+
+/** One line of a flight record. `text` is given only where it cannot be the print's own. */
+export interface FlightEntry {
+  /** Monotonic nanoseconds. */
+  readonly atNs: bigint
+  readonly direction: 'sent' | 'received'
+  readonly line: number | undefined
+  readonly bytes: number
+  readonly text: string | undefined
+  /**
+   * First 12 hex digits of HMAC-SHA-256 of the line under a key that lives as long as the recorder: equal lines have equal
+   * digests, and no dictionary of moves turns one back into its line.
+   */
+  readonly digest: string
+}
+
+/** A controller of this folder: besides printing it can be audited and looked into. */
+export interface MotionController extends Controller {
+  readonly statistics: StreamStatistics
+  /**
+   * Compares where the controller believes to be with `expected` (axes left out are not compared). Called from inside
+   * `LineSource.next()` it is asked between the line handed over last and the one being handed over; the planner does not drain.
+   * What an XOR checksum let through shows here.
+   * @throws DriverError by code.
+   */
+  audit(expected: Partial<Position>, toleranceMm?: number): Promise<AuditVerdict>
+  /** The last 64 KiB of both directions, oldest first. Program text is redacted to number, length and digest. */
+  flightRecord(): readonly FlightEntry[]
 }

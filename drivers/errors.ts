@@ -10,6 +10,7 @@ export type DriverErrorCode =
   | 'DRIVER_HALTED' // the controller reported a fatal error (kill, thermal, halted)
   | 'DRIVER_NOISE' // more resends than the link may need: too noisy to trust
   | 'DRIVER_LINE_REFUSED' // a line the wire cannot carry safely (length, characters)
+  | 'DRIVER_COMMAND_REFUSED' // the controller did not do what a line says (grbl error:n, Klipper !!)
   | 'DRIVER_PROTOCOL' // a reply that fits no line ever sent
   | 'DRIVER_BUSY' // a second program or an out-of-order request
 

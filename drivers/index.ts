@@ -1,17 +1,24 @@
 /** The face of `drivers/`: motion controllers as the print engine sees them. */
 export type {
+  AuditVerdict,
   Controller,
   ControllerEvent,
   ControllerIdentity,
+  FlightEntry,
+  LatencyPercentiles,
   LineSource,
   LinkStatistics,
+  MotionController,
   Position,
   ProgramLine,
   StreamOptions,
   StreamReport,
+  StreamStatistics,
+  SuspicionReason,
   Temperature,
   Temperatures,
 } from './controller.ts'
+export type { DialectName } from './dialect.ts'
 export { DriverError, type DriverErrorCode } from './errors.ts'
 export {
   type ControllerConfig,
@@ -20,6 +27,7 @@ export {
   type Dialect,
   openController,
 } from './open.ts'
+export { AUDIT_TOLERANCE_MM, comparePositions } from './position-audit.ts'
 export {
   type SimulatedMarlin,
   type SimulatedMarlinOptions,

@@ -1,16 +1,18 @@
-/** Which driver speaks which dialect: the table a new dialect is added to. */
+/** Which driver speaks which dialect, and who finds out: the table a new dialect is added to. */
 import type { Clock } from '#lib/clock.ts'
-import type { Controller, ControllerEvent } from './controller.ts'
-import { openMarlin } from './marlin/driver.ts'
-import type { MarlinTuning } from './marlin/tuning.ts'
+import type { ControllerEvent, MotionController } from './controller.ts'
 
-const OPENERS = { marlin: openMarlin } as const
+import { marlin } from './marlin/dialect.ts'
+import { openDriver } from './shell/driver.ts'
+import type { Tuning } from './tuning.ts'
+
+const TABLE = { marlin } as const
 
 /** A dialect by the name the configuration uses. */
-export type Dialect = keyof typeof OPENERS
+export type Dialect = keyof typeof TABLE
 
 /** The names of {@link Dialect}. */
-export const DIALECTS = Object.keys(OPENERS) as readonly Dialect[]
+export const DIALECTS = Object.keys(TABLE) as readonly Dialect[]
 
 /** What a printer's configuration says about one controller. `tuning` overrides single numbers of the dialect's own. */
 export interface ControllerConfig {
@@ -18,7 +20,9 @@ export interface ControllerConfig {
   /** Device path; by-id or by-path. */
   readonly port: string
   readonly baud: number
-  readonly tuning?: Partial<MarlinTuning>
+  /** How long a lost port is looked for while a program is streamed; 0 (default) = the print ends at once. */
+  readonly reattachWithinMs?: number
+  readonly tuning?: Partial<Tuning>
 }
 
 /** What the driver needs from the program around it. */
@@ -32,12 +36,12 @@ export interface ControllerPorts {
 
 /**
  * Opens and identifies a motion controller.
- * @throws DriverError by code (see the dialect's own opener); `ports.signal.reason`.
+ * @throws DriverError by code (see {@link openDriver}); `ports.signal.reason`.
  */
-export function openController(
+export async function openController(
   config: ControllerConfig,
   ports: ControllerPorts,
-): Promise<Controller> {
-  const { dialect, ...options } = config
-  return OPENERS[dialect]({ ...options, ...ports })
+): Promise<MotionController> {
+  const { dialect: name, reattachWithinMs = 0, ...options } = config
+  return openDriver({ ...options, ...ports, reattachWithinMs, dialect: TABLE[name] })
 }

@@ -1,5 +1,7 @@
 /** The words sent to Marlin 2: frames numbered, checksummed lines and refuses what the wire cannot carry safely. Pure. */
+import type { Codec } from '../dialect.ts'
 import { DriverError } from '../errors.ts'
+import { MARK_MODULUS } from '../window/go-back-n.ts'
 
 /** Longest line Marlin keeps, `N…*cs` included: MAX_CMD_SIZE 96 less its terminator (Marlin Configuration_adv.h). */
 export const MAX_FRAME_CHARS = 95
@@ -48,8 +50,7 @@ function characterRefusal(code: number): string | undefined {
  */
 export function frameCommand(n: number, text: string): string {
   const body = `N${n} ${text}`
-  let checksum = 0
-  for (let i = 0; i < body.length; i++) checksum ^= body.charCodeAt(i)
+  const checksum = checksumOf(body)
   const frame = `${body}*${checksum}\n`
   if (frame.length > MAX_FRAME_CHARS + 1)
     throw new DriverError(
@@ -57,6 +58,13 @@ export function frameCommand(n: number, text: string): string {
       `framed line is ${frame.length - 1} characters, at most ${MAX_FRAME_CHARS}`,
     )
   return frame
+}
+
+/** XOR of all characters before the asterisk. */
+export function checksumOf(body: string): number {
+  let checksum = 0
+  for (let i = 0; i < body.length; i++) checksum ^= body.charCodeAt(i)
+  return checksum
 }
 
 /**
@@ -78,9 +86,6 @@ export function markText(n: number): string {
   return `M118 ~${n % MARK_MODULUS}`
 }
 
-/** Marks repeat after this many lines: far more than can be in flight or in history. */
-export const MARK_MODULUS = 10_000
-
 /** Sets the firmware's line counter to 0 (`N0 M110 N0*125`). */
 export const RESET_NUMBERING = frameCommand(0, 'M110 N0')
 
@@ -90,4 +95,19 @@ export const EMERGENCY_BYTES = '\nM112\n'
 /** Commands the emergency parser takes from the receive interrupt, ahead of the queue (Marlin src/feature/e_parser.h). */
 export function isEmergencyCommand(text: string): boolean {
   return /^M(?:108|112|410|876)(?!\d)/.test(text)
+}
+
+/** True for an M105, whose acknowledgement carries temperatures and so cannot be taken for another's. */
+export function isTemperatureQuery(text: string): boolean {
+  return /^M105(?!\d)/.test(text)
+}
+
+export const marlinCodec: Codec = {
+  frameCommand,
+  frameProgramLine,
+  frameRequest: frameProgramLine,
+  mark: n => ({ text: markText(n), by: 'mark' }),
+  acknowledgedBy: text => (isTemperatureQuery(text) ? 'temperatures' : 'ok'),
+  isEmergencyCommand,
+  isEmergencyBare: false,
 }

@@ -1,45 +1,6 @@
 /** The words Marlin 2 answers with: one reply line in, one value out. Pure. */
-import type { Position, Temperature, Temperatures } from '../controller.ts'
-
-export type Reply =
-  /** One command executed. `line` only under ADVANCED_OK; `plannerFree` and `queueFree` are slots. */
-  | {
-      readonly kind: 'ok'
-      readonly line: number | undefined
-      readonly plannerFree: number | undefined
-      readonly queueFree: number | undefined
-    }
-  /** The acknowledgement of an M105: never numbered, even under ADVANCED_OK. */
-  | { readonly kind: 'okTemperatures'; readonly temperatures: Temperatures }
-  | { readonly kind: 'resend'; readonly from: number }
-  /** A line was damaged or missing: announces the `resend` that follows. */
-  | { readonly kind: 'linkError'; readonly lastLine: number | undefined; readonly text: string }
-  /** Any other error: the machine has stopped or is about to. */
-  | { readonly kind: 'fatal'; readonly text: string }
-  | { readonly kind: 'busy'; readonly reason: string }
-  | {
-      readonly kind: 'temperatures'
-      readonly temperatures: Temperatures
-      readonly isWaiting: boolean
-    }
-  | { readonly kind: 'position'; readonly position: Position }
-  | { readonly kind: 'start' }
-  | { readonly kind: 'action'; readonly action: string }
-  | { readonly kind: 'unknownCommand'; readonly text: string }
-  /** The echo of a mark (see `markText`): `tag` is its line number modulo MARK_MODULUS. */
-  | { readonly kind: 'mark'; readonly tag: number }
-  | { readonly kind: 'firmware'; readonly fields: Readonly<Record<string, string>> }
-  | { readonly kind: 'capability'; readonly name: string; readonly isPresent: boolean }
-  | { readonly kind: 'echo'; readonly text: string }
-  | { readonly kind: 'message'; readonly text: string }
-
-const PLAIN_OK: Reply = {
-  kind: 'ok',
-  line: undefined,
-  plannerFree: undefined,
-  queueFree: undefined,
-}
-const START: Reply = { kind: 'start' }
+import type { Temperature, Temperatures } from '../controller.ts'
+import { PLAIN_OK, type Reply, START } from '../reply.ts'
 
 const ADVANCED_OK = /^ok(?: N(\d{1,10}))?(?: P(\d{1,3}) B(\d{1,3}))?$/
 const RESEND = /^(?:Resend:|rs) ?N?(\d{1,10})$/
@@ -108,14 +69,8 @@ function parseReport(text: string): Reply | undefined {
     const action = /^\/\/ ?action:(.*)$/.exec(text)?.[1]
     return action === undefined ? undefined : { kind: 'action', action }
   }
-  const position = POSITION.exec(text)
-  if (position) {
-    const [, x, y, z, e] = position
-    return {
-      kind: 'position',
-      position: { x: Number(x), y: Number(y), z: Number(z), e: Number(e) },
-    }
-  }
+  const position = parsePosition(text)
+  if (position) return position
   const tag = /^~(\d{1,5})$/.exec(text)?.[1]
   if (tag !== undefined) return { kind: 'mark', tag: Number(tag) }
   const capability = CAPABILITY.exec(text)
@@ -126,8 +81,16 @@ function parseReport(text: string): Reply | undefined {
   return temperatures && { kind: 'temperatures', temperatures, isWaiting: / W:/.test(text) }
 }
 
+/** M114's `X:… Y:… Z:… E:…` at the start of `text`, or `undefined`. Millimetres. */
+export function parsePosition(text: string): Reply | undefined {
+  const words = POSITION.exec(text)
+  if (!words) return undefined
+  const [, x, y, z, e] = words
+  return { kind: 'position', position: { x: Number(x), y: Number(y), z: Number(z), e: Number(e) } }
+}
+
 /** `T:21.0 /0.0 B:20.5 /60.0` to heaters by name, or `undefined` when the line reports none. Degrees Celsius. */
-function parseTemperatures(text: string): Temperatures | undefined {
+export function parseTemperatures(text: string): Temperatures | undefined {
   const heaters: Record<string, Temperature> = {}
   let isEmpty = true
   for (const [, letter = '', currentC, targetC] of text.matchAll(HEATER)) {
@@ -144,7 +107,7 @@ function heaterName(letter: string): string {
 }
 
 /** Splits an M115 line at each ` KEY:`, because values contain spaces. */
-function parseFields(text: string): Readonly<Record<string, string>> {
+export function parseFields(text: string): Readonly<Record<string, string>> {
   const fields: Record<string, string> = {}
   const starts = [...text.matchAll(FIELD_START)]
   starts.forEach((start, i) => {

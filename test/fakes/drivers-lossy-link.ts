@@ -1,13 +1,16 @@
 /** A cable between an outbox and a model firmware without any clock: a schedule of choices decides what arrives next, and how damaged. */
 import type { ProgramLine } from '../../drivers/controller.ts'
-import { Feed } from '../../drivers/marlin/feed.ts'
-import { Outbox, type Owner } from '../../drivers/marlin/outbox.ts'
+import { marlin } from '../../drivers/marlin/dialect.ts'
 import { parseReply } from '../../drivers/marlin/replies.ts'
-import { defaultTuning } from '../../drivers/marlin/tuning.ts'
-import { hear, settle } from '../../drivers/marlin/window.ts'
-import { createWindow, entryOf, type SendWindow } from '../../drivers/marlin/window-state.ts'
+import { Feed } from '../../drivers/shell/feed.ts'
+import { Outbox } from '../../drivers/shell/outbox.ts'
+import type { Owner } from '../../drivers/shell/ticket.ts'
 import { createFlipper, seeded } from '../../drivers/sim/faults.ts'
 import { Firmware } from '../../drivers/sim/firmware.ts'
+import { defaultTuning } from '../../drivers/tuning.ts'
+import { settle } from '../../drivers/window/acknowledge.ts'
+import { hearNumbered } from '../../drivers/window/go-back-n.ts'
+import { createWindow, entryOf, type SendWindow } from '../../drivers/window/send-window.ts'
 
 export interface LossyLinkOptions {
   readonly seed: number
@@ -45,7 +48,7 @@ class Cable {
   readonly #flipOut: (bytes: Uint8Array) => number
   readonly #firmware: Firmware
   readonly #window: SendWindow<Owner> = createWindow(defaultTuning)
-  readonly #outbox = new Outbox(this.#window, 16)
+  readonly #outbox = new Outbox(this.#window, marlin, 16)
   readonly #feed: Feed
   readonly #executed: string[] = []
   readonly #toHost: string[] = []
@@ -164,7 +167,7 @@ class Cable {
 
   #hear(line: string): void {
     const before = this.#window.acked
-    const verdict = hear(this.#window, parseReply(line))
+    const verdict = hearNumbered(this.#window, parseReply(line))
     if (verdict.kind === 'noise' || verdict.kind === 'impossible') this.end = verdict.kind
     if (verdict.kind === 'probe') this.#isProbeAsked = true
     for (let n = before + 1; n <= this.#window.acked; n++) {

@@ -13,12 +13,12 @@ import {
   type SimulatedMarlinOptions,
   startSimulatedMarlin,
 } from '../../drivers/index.ts'
-import type { MarlinTuning } from '../../drivers/marlin/tuning.ts'
+import type { Tuning } from '../../drivers/tuning.ts'
 import { programOf } from '../fakes/drivers-lossy-link.ts'
 
 /** Fast enough that no test waits for a motor or a heater it is not about. */
 const FAST = 1e6
-const QUICK: Partial<MarlinTuning> = { greetingMs: 20, probeAfterMs: 50 }
+const QUICK: Partial<Tuning> = { greetingMs: 20, probeAfterMs: 50 }
 const never = new AbortController().signal
 
 interface Bench {
@@ -33,7 +33,7 @@ interface Bench {
 async function bench(
   t: Test,
   options: SimulatedMarlinOptions = {},
-  tuning: Partial<MarlinTuning> = {},
+  tuning: Partial<Tuning> = {},
 ): Promise<Bench> {
   const executed: string[] = []
   const events: ControllerEvent[] = []

@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { frameCommand, markText } from '../../drivers/marlin/codec.ts'
 import { parseReply } from '../../drivers/marlin/replies.ts'
-import { defaultTuning } from '../../drivers/marlin/tuning.ts'
-import { hear, settle } from '../../drivers/marlin/window.ts'
+import { defaultTuning } from '../../drivers/tuning.ts'
+import { settle } from '../../drivers/window/acknowledge.ts'
+import { hearNumbered as hear } from '../../drivers/window/go-back-n.ts'
 import {
   append,
   createWindow,
@@ -13,7 +14,7 @@ import {
   isRewound,
   type SendWindow,
   takeRewound,
-} from '../../drivers/marlin/window-state.ts'
+} from '../../drivers/window/send-window.ts'
 import { type LossyLinkOptions, programOf, runLossyLink } from '../fakes/drivers-lossy-link.ts'
 
 type Window = SendWindow<undefined>

@@ -1,15 +1,15 @@
 /** The two timers of a link: any byte at all, and acknowledgements that move. */
 import type { Clock } from '#lib/clock.ts'
 import { DriverError } from '../errors.ts'
-import type { SerialLink } from '../serial-link.ts'
+import type { Tuning } from '../tuning.ts'
 import type { Conversation } from './conversation.ts'
-import type { MarlinTuning } from './tuning.ts'
 
 export interface WatchOptions {
   readonly clock: Clock
-  readonly tuning: MarlinTuning
+  readonly tuning: Tuning
   readonly conversation: Conversation
-  readonly link: SerialLink
+  /** Reports the port lost when its device is gone. */
+  readonly checkPresence: () => void
   /** Monotonic milliseconds of the last byte received. */
   readonly lastByteMs: () => number
   readonly signal: AbortSignal
@@ -17,12 +17,13 @@ export interface WatchOptions {
 
 /** Watches until `signal` aborts or the conversation fails: probes a stalled link, then gives it up. */
 export function startWatch(options: WatchOptions): void {
-  const { clock, tuning, conversation, link, signal } = options
+  const { clock, tuning, conversation, signal } = options
   const look = createLook(options)
   const loop = async (): Promise<void> => {
     while (!conversation.failure) {
       await clock.sleep(tuning.watchMs, signal)
-      link.checkPresence()
+      if (conversation.isDetached) continue
+      options.checkPresence()
       if (!conversation.failure && conversation.inFlight > 0) look()
     }
   }
@@ -38,8 +39,8 @@ function createLook(options: WatchOptions): () => void {
     // A process that was stopped itself finds its timers due before it has read what came meanwhile: look twice.
     if (error && isSuspected) conversation.fail(error)
     isSuspected = error !== undefined
-    const stalledMs = clock.nowMs() - conversation.stalledSinceMs
-    if (!error && stalledMs >= conversation.probeDelayMs) conversation.probe()
+    const stalledMs = clock.nowMs() - conversation.progress.stalledSinceMs
+    if (!error && stalledMs >= conversation.progress.probeDelayMs) conversation.probe()
   }
 }
 
@@ -51,10 +52,10 @@ function faultOf({
 }: WatchOptions): DriverError | undefined {
   const nowMs = clock.nowMs()
   // Counted from the later of the two: a controller that was asked nothing owes nothing.
-  const silentMs = nowMs - Math.max(lastByteMs(), conversation.stalledSinceMs)
+  const silentMs = nowMs - Math.max(lastByteMs(), conversation.progress.stalledSinceMs)
   if (silentMs > tuning.silenceMs)
     return new DriverError('DRIVER_SILENT', `no byte for ${Math.round(silentMs)} ms`)
-  const stalledMs = nowMs - conversation.stalledSinceMs
+  const stalledMs = nowMs - conversation.progress.stalledSinceMs
   if (stalledMs > tuning.ackTimeoutMs)
     return new DriverError(
       'DRIVER_ACK_TIMEOUT',

@@ -1,10 +1,11 @@
-/** Every number the Marlin driver waits, counts or bounds by, with its unit and its source. */
+/** Every number a driver waits, counts or bounds by, with its unit and its source; a dialect overrides what its firmware does differently. */
 
 /** Times in milliseconds, sizes in lines or bytes. */
-export interface MarlinTuning {
+export interface Tuning {
   readonly greetingMs: number
   readonly handshakeRetryMs: number
   readonly handshakeAttempts: number
+  readonly quietMs: number
   readonly identifyAttempts: number
   readonly bufferLines: number
   readonly maxBufferLines: number
@@ -21,16 +22,22 @@ export interface MarlinTuning {
   readonly watchMs: number
   readonly autoreportS: number
   readonly pollMs: number
+  readonly statusPollMs: number
   readonly stopVerifyMs: number
+  readonly holdStopMs: number
+  readonly reattachRetryMs: number
+  readonly reattachListenMs: number
 }
 
-export const defaultTuning: MarlinTuning = Object.freeze({
+export const defaultTuning: Tuning = Object.freeze({
   /** How long a board that was reset by the open may stay quiet before its first byte; the first greeting is sent after it or at `start`. */
   greetingMs: 300,
   /** One try of `M110 N0`: longer than an AVR boot loader keeps the line (optiboot 1 s, stk500v2 2 s in two tries). */
   handshakeRetryMs: 1_500,
   /** Ten seconds and more for a board that prints its greeting slowly (OctoPrint waits 10 s for `start`). */
   handshakeAttempts: 8,
+  /** No byte for this long: what a greeting left over has arrived. */
+  quietMs: 60,
   identifyAttempts: 4,
   /** BUFSIZE of Marlin Configuration_adv.h; learnt from `ok P B` where the firmware tells. */
   bufferLines: 4,
@@ -60,6 +67,14 @@ export const defaultTuning: MarlinTuning = Object.freeze({
   autoreportS: 2,
   /** M105 interval where the firmware cannot report by itself. */
   pollMs: 2_000,
+  /** `?` interval: grbl's documentation asks for at most 5 a second. */
+  statusPollMs: 200,
   /** How long an emergency stop waits for `Printer halted` before it resets the board by DTR. */
   stopVerifyMs: 1_000,
+  /** From feed hold to soft reset: the longest deceleration of a machine at 300 mm/s with 1000 mm/s^2, doubled. */
+  holdStopMs: 600,
+  /** A USB device needs about a second to enumerate again. */
+  reattachRetryMs: 250,
+  /** How long a board that came back may take to say that it restarted: an AVR boot loader's time. */
+  reattachListenMs: 2_500,
 })

@@ -1,14 +1,14 @@
-/** The greeting of a Marlin: wait out its boot, set the line counter to zero. */
+/** The greeting of a controller: wait out its boot, be understood, leave nothing behind that could be counted. */
 import type { Clock } from '#lib/clock.ts'
+import type { Dialect } from '../dialect.ts'
 import { DriverError } from '../errors.ts'
 import type { SerialLink } from '../serial-link.ts'
-import { RESET_NUMBERING } from './codec.ts'
-import { parseReply } from './replies.ts'
-import type { MarlinTuning } from './tuning.ts'
+import type { Tuning } from '../tuning.ts'
 
-export interface HandshakeOptions {
+export interface GreetingOptions {
   readonly clock: Clock
-  readonly tuning: MarlinTuning
+  readonly tuning: Tuning
+  readonly dialect: Pick<Dialect, 'parseReply' | 'opening' | 'name'>
   readonly link: SerialLink
   readonly signal: AbortSignal
 }
@@ -18,19 +18,19 @@ export interface Greeting {
   onLine(line: string): void
   onLost(error: DriverError): void
   /**
-   * Resolves once the controller has acknowledged `M110 N0`.
+   * Resolves once the controller has answered the dialect's opening.
    * @throws DriverError `DRIVER_SILENT` when not a byte came, `DRIVER_NOT_RECOGNISED` when none of them made sense, `DRIVER_PORT_LOST`;
    * `signal.reason`.
    */
-  run(options: HandshakeOptions): Promise<void>
+  run(options: GreetingOptions): Promise<void>
 }
 
-type Heard = 'nothing' | 'ok' | 'start'
+type Heard = 'nothing' | 'answer' | 'start'
 
 /** A greeting, not begun. */
-export function createGreeting(): Greeting {
+export function createGreeting({ parseReply, opening }: GreetingOptions['dialect']): Greeting {
   let heard: Heard = 'nothing'
-  let isAnyHeard = false
+  let lines = 0
   let lost: DriverError | undefined
   let wake = new AbortController()
   const hear = (what: Heard): void => {
@@ -38,7 +38,7 @@ export function createGreeting(): Greeting {
     wake.abort()
   }
   // Waits until something meaningful is heard, at most `ms`.
-  const listen = async (ms: number, { clock, signal }: HandshakeOptions): Promise<Heard> => {
+  const listen = async (ms: number, { clock, signal }: GreetingOptions): Promise<Heard> => {
     if (heard === 'nothing') {
       wake = new AbortController()
       await clock.sleep(ms, AbortSignal.any([signal, wake.signal])).catch(() => undefined)
@@ -49,30 +49,35 @@ export function createGreeting(): Greeting {
     heard = 'nothing'
     return what
   }
+  const fallQuiet = async ({ clock, tuning, signal }: GreetingOptions): Promise<void> => {
+    for (let before = -1; before !== lines; ) {
+      before = lines
+      await clock.sleep(tuning.quietMs, signal)
+      if (lost) throw lost
+    }
+  }
   return {
     onLine: line => {
-      isAnyHeard = true
+      lines++
       const reply = parseReply(line)
       if (reply.kind === 'start') hear('start')
-      else if (reply.kind === 'ok') hear('ok')
+      else if (opening.isAnswer(reply)) hear('answer')
     },
     onLost: error => {
       lost = error
       wake.abort()
     },
     run: async options => {
-      const { link, tuning } = options
+      const { link, tuning, dialect } = options
       await listen(tuning.greetingMs, options)
       for (let attempt = 0; attempt < tuning.handshakeAttempts; attempt++) {
-        // The line feed ends whatever half line the port's last user left.
-        link.write(`\n${RESET_NUMBERING}`)
-        if ((await listen(tuning.handshakeRetryMs, options)) === 'ok') return
+        link.write(opening.bytes)
+        if ((await listen(tuning.handshakeRetryMs, options)) !== 'answer') continue
+        if (opening.needsQuiet) await fallQuiet(options)
+        return
       }
-      throw isAnyHeard
-        ? new DriverError(
-            'DRIVER_NOT_RECOGNISED',
-            `${link.path}: no answer to M110 that makes sense`,
-          )
+      throw lines > 0
+        ? new DriverError('DRIVER_NOT_RECOGNISED', `${link.path}: no ${dialect.name} answers`)
         : new DriverError(
             'DRIVER_SILENT',
             `${link.path}: no byte in ${tuning.handshakeAttempts} tries`,

@@ -1,7 +1,7 @@
 /** What goes on the wire next: rewound lines first, then commands, then the program, each when there is room. */
+import type { Codec, Dialect } from '../dialect.ts'
 import { DriverError } from '../errors.ts'
-import { frameCommand, frameProgramLine, markText } from './codec.ts'
-import type { Feed } from './feed.ts'
+import { isUnknown } from '../window/motion-state.ts'
 import {
   type Acknowledgement,
   append,
@@ -11,25 +11,9 @@ import {
   peek,
   type SendWindow,
   takeRewound,
-} from './window-state.ts'
-
-/** A command outside the program, from its call to its acknowledgement. */
-export interface Ticket {
-  readonly text: string
-  readonly replies: string[]
-  readonly isUrgent: boolean
-  /** A mark instead of `text`: resolves when everything before it was executed, by the controller's own word. */
-  readonly isMark: boolean
-  isCancelled: boolean
-  resolve(replies: readonly string[]): void
-  reject(reason: unknown): void
-}
-
-/** Who waits for a line: a program line by number, a command by its ticket, or nobody (marks). */
-export type Owner =
-  | { readonly kind: 'program'; readonly line: number; readonly feed: Feed }
-  | { readonly kind: 'command'; readonly ticket: Ticket }
-  | { readonly kind: 'driver' }
+} from '../window/send-window.ts'
+import type { Feed } from './feed.ts'
+import type { Owner, Ticket } from './ticket.ts'
 
 const DRIVER: Owner = { kind: 'driver' }
 
@@ -39,15 +23,26 @@ const MARK_OVERHEAD_BYTES = 16
 /** The sending half of a conversation: owns the tickets that wait and the feed, shares the window. */
 export class Outbox {
   readonly #window: SendWindow<Owner>
+  readonly #codec: Codec
   readonly #markEveryLines: number
   readonly #tickets: Ticket[] = []
   #lastMark = 0
   feed: Feed | undefined
   linesSent = 0
 
-  constructor(window: SendWindow<Owner>, markEveryLines: number) {
+  constructor(
+    window: SendWindow<Owner>,
+    { codec }: Pick<Dialect, 'codec'>,
+    markEveryLines: number,
+  ) {
     this.#window = window
+    this.#codec = codec
     this.#markEveryLines = markEveryLines
+  }
+
+  /** The program line executed last, as far as acknowledgements say; 0 before the first. */
+  get lastExecuted(): number {
+    return this.feed?.lastExecuted ?? 0
   }
 
   /** Queues a command; urgent ones go first. */
@@ -69,13 +64,21 @@ export class Outbox {
 
   /** A line whose answer tells how far the controller is, whatever room there is: the next old line of a rewind, or else a mark. */
   nextProbe(): string {
-    return takeRewound(this.#window)?.frame ?? this.#appendMark()
+    const rewound = takeRewound(this.#window)
+    if (rewound) return rewound.frame
+    this.#retireMarks()
+    return this.#appendMark()
   }
 
   /** Rejects whatever waits or is in flight. */
   fail(error: unknown): void {
     this.feed?.stop(error)
     for (const ticket of this.#tickets.splice(0)) ticket.reject(error)
+    this.failInFlight(error)
+  }
+
+  /** Rejects the commands in flight; what waits stays. */
+  failInFlight(error: unknown): void {
     for (let n = this.#window.acked + 1; n < this.#window.next; n++) {
       const owner = entryOf(this.#window, n)?.owner
       if (owner?.kind === 'command') owner.ticket.reject(error)
@@ -95,9 +98,9 @@ export class Outbox {
     const { owner } = entry
     if (owner.kind === 'program' && owner.feed.isStopped) {
       // Its number is owed, its text is not: nothing of a stopped program is written any more.
-      entry.text = markText(entry.n)
-      entry.frame = frameCommand(entry.n, entry.text)
-      entry.by = 'mark'
+      const mark = this.#codec.mark(entry.n)
+      if (!mark) return ''
+      Object.assign(entry, mark, { frame: this.#codec.frameCommand(entry.n, mark.text) })
       entry.owner = DRIVER
     }
     if (!hasRoom(this.#window, entry.frame.length)) return ''
@@ -107,27 +110,32 @@ export class Outbox {
   }
 
   #nextCommand(ticket: Ticket): string {
-    if (ticket.isCancelled) {
-      this.#tickets.shift()
-      return this.#nextFrame()
-    }
-    const frame = this.#frameOf(ticket)
+    const frame = ticket.isCancelled ? undefined : this.#frameOf(ticket)
     if (frame === undefined) {
       this.#tickets.shift()
       return this.#nextFrame()
+    }
+    if (ticket.isUrgent && this.#codec.isEmergencyBare) {
+      this.#tickets.shift()
+      // Taken by the receiver, never queued: it is not acknowledged, so it is not in flight either.
+      ticket.resolve([])
+      return `\n${ticket.text}\n`
     }
     // What the emergency parser takes from the receive interrupt needs no room in the queue it is meant to unblock.
     if (!ticket.isUrgent && !hasRoom(this.#window, frame.length)) return ''
     this.#tickets.shift()
     if (ticket.isMark) return this.#appendMark({ kind: 'command', ticket })
-    const by = /^M105(?!\d)/.test(ticket.text) ? 'temperatures' : 'ok'
+    const by = this.#codec.acknowledgedBy(ticket.text)
     return this.#append(ticket.text, frame, by, { kind: 'command', ticket })
   }
 
   #frameOf(ticket: Ticket): string | undefined {
+    const n = this.#window.next
     try {
-      if (ticket.isMark) return frameCommand(this.#window.next, markText(this.#window.next))
-      return frameProgramLine(this.#window.next, ticket.text)
+      const text = ticket.isMark ? this.#codec.mark(n)?.text : undefined
+      return text === undefined
+        ? this.#codec.frameRequest(n, ticket.text)
+        : this.#codec.frameCommand(n, text)
     } catch (error) {
       ticket.reject(error)
       return undefined
@@ -137,16 +145,26 @@ export class Outbox {
   #nextProgramLine(): string {
     const { feed } = this
     const line = feed?.peek()
+    // Pulling a line may have asked for a command that belongs before it.
+    if (this.#tickets.length > 0) return this.#nextFrame()
     // Framing what there is no room for would be done again with the next acknowledgement.
     if (!feed || !line || !hasRoom(this.#window, line.text.length)) return ''
-    if (!this.#window.isNumbered && this.#window.next - this.#lastMark >= this.#markEveryLines) {
+    if (this.#isMarkDue()) {
       if (!hasRoom(this.#window, MARK_OVERHEAD_BYTES)) return ''
       return this.#appendMark()
     }
     const frame = this.#frameOfLine(feed, line)
     if (frame === '' || !hasRoom(this.#window, frame.length)) return ''
     feed.take()
-    return this.#append(line.text, frame, 'ok', { kind: 'program', line: line.line, feed })
+    const by = this.#codec.acknowledgedBy(line.text)
+    return this.#append(line.text, frame, by, { kind: 'program', line: line.line, feed })
+  }
+
+  #isMarkDue(): boolean {
+    const window = this.#window
+    if (window.rules.mark === 'none') return false
+    if (window.rules.mark === 'position') return !window.motion || isUnknown(window.motion)
+    return !window.isNumbered && window.next - this.#lastMark >= this.#markEveryLines
   }
 
   #frameOfLine(
@@ -154,7 +172,7 @@ export class Outbox {
     { line, text }: { readonly line: number; readonly text: string },
   ): string {
     try {
-      return frameProgramLine(this.#window.next, text)
+      return this.#codec.frameProgramLine(this.#window.next, text)
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       feed.stop(
@@ -165,9 +183,21 @@ export class Outbox {
   }
 
   #appendMark(owner: Owner = DRIVER): string {
-    const text = markText(this.#window.next)
+    const mark = this.#codec.mark(this.#window.next)
+    if (!mark) return ''
     this.#lastMark = this.#window.next
-    return this.#append(text, frameCommand(this.#window.next, text), 'mark', owner)
+    const frame = this.#codec.frameCommand(this.#window.next, mark.text)
+    return this.#append(mark.text, frame, mark.by, owner)
+  }
+
+  // Untagged marks whose answers did not come would take the answer of the one that follows, for ever one behind. Only where a
+  // wrong guess is repaired by the firmware's own sequence check.
+  #retireMarks(): void {
+    if (this.#window.rules.mark !== 'temperatures' || this.#window.rules.historyLines === 0) return
+    for (let n = this.#window.acked + 1; n < this.#window.next; n++) {
+      const entry = entryOf(this.#window, n)
+      if (entry?.by === 'temperatures') entry.by = 'mark'
+    }
   }
 
   #append(text: string, frame: string, by: Acknowledgement, owner: Owner): string {

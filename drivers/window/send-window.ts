@@ -1,4 +1,5 @@
-/** What is in flight to Marlin: numbered lines kept for a resend, and whether there is room for more. No clock, no I/O. */
+/** What is in flight to a controller: lines in order, kept for a resend, and whether there is room for more. No clock, no I/O. */
+import type { MotionState } from './motion-state.ts'
 
 export interface WindowLimits {
   /** Lines the firmware queues (BUFSIZE) as assumed until it tells. */
@@ -10,8 +11,18 @@ export interface WindowLimits {
   readonly noiseResendsPerLine: number
 }
 
-/** How an entry is acknowledged: `temperatures` only by `ok T:`, `mark` only by its own echo, the rest by `ok`. */
-export type Acknowledgement = 'ok' | 'temperatures' | 'mark'
+/** How a firmware of the numbering kind differs from the next. */
+export interface WindowRules {
+  /** The bare `ok` after a Resend: Buddy may leave it out, Smoothie always does. */
+  readonly okAfterResend: 'always' | 'maybe' | 'never'
+  /** How far behind the next line an unannounced Resend may ask: MK3 goes back to lines it had acknowledged. 0 = never. */
+  readonly historyLines: number
+  /** What proves the count of acknowledgements. */
+  readonly mark: 'echo' | 'temperatures' | 'position' | 'none'
+}
+
+/** How an entry is acknowledged: `temperatures` only by `ok T:`, `position` by its report, `mark` by its own echo, the rest by `ok`. */
+export type Acknowledgement = 'ok' | 'temperatures' | 'position' | 'mark'
 
 /** One numbered line, kept until long after it is acknowledged. */
 export interface Entry<Owner> {
@@ -29,6 +40,7 @@ const MASK = RING_LINES - 1
 /** Owned and changed by one driver; read freely, change only through the functions of this file and window.ts. */
 export interface SendWindow<Owner> {
   readonly limits: WindowLimits
+  readonly rules: WindowRules
   readonly entries: (Entry<Owner> | undefined)[]
   /** Every line up to this number was executed. */
   acked: number
@@ -40,6 +52,8 @@ export interface SendWindow<Owner> {
   next: number
   /** Bytes of the lines in (received, cursor). */
   outstandingBytes: number
+  /** Bytes its receive ring holds; learnt where the firmware tells. */
+  ringBytes: number
   windowLines: number
   thresholdLines: number
   cleanAcks: number
@@ -62,18 +76,39 @@ export interface SendWindow<Owner> {
   oksSinceMark: number
   resends: number
   noiseLevel: number
+  /** The last line written before the status report that was asked for; `undefined`: none is awaited. */
+  statusAskedAt: number | undefined
+  /** Free planner blocks as last told. */
+  plannerFree: number | undefined
+  /** Why the last reply looks wrong, for the ledger; taken and cleared by the shell. */
+  doubt: Doubt | undefined
+  /** Where the acknowledged lines have brought the machine; kept only by models that verify by position. */
+  motion: MotionState | undefined
+  /** A reply that was no word of the dialect came since the last acknowledgement: its length. */
+  damagedReplyChars: number
 }
 
+/** A reply that no line of ours explains. */
+export type Doubt = 'acknowledged a line never sent' | 'line number jumped'
+
+/** Rules of a mainline Marlin 2. */
+const MARLIN_RULES: WindowRules = { okAfterResend: 'always', historyLines: 0, mark: 'echo' }
+
 /** An empty window whose first line will be number 1 (after `M110 N0`). */
-export function createWindow<Owner>(limits: WindowLimits): SendWindow<Owner> {
+export function createWindow<Owner>(
+  limits: WindowLimits,
+  rules: WindowRules = MARLIN_RULES,
+): SendWindow<Owner> {
   return {
     limits,
+    rules,
     entries: new Array<Entry<Owner> | undefined>(RING_LINES).fill(undefined),
     acked: 0,
     received: 0,
     cursor: 1,
     next: 1,
     outstandingBytes: 0,
+    ringBytes: limits.ringBytes,
     windowLines: 1,
     thresholdLines: limits.maxBufferLines,
     cleanAcks: 0,
@@ -88,6 +123,11 @@ export function createWindow<Owner>(limits: WindowLimits): SendWindow<Owner> {
     oksSinceMark: 0,
     resends: 0,
     noiseLevel: 0,
+    statusAskedAt: undefined,
+    plannerFree: undefined,
+    doubt: undefined,
+    motion: undefined,
+    damagedReplyChars: 0,
   }
 }
 
@@ -106,7 +146,7 @@ export function hasRoom(window: SendWindow<unknown>, bytes: number): boolean {
   if (window.settlingFrom !== undefined) return false
   const lines = window.cursor - 1 - window.received
   if (lines === 0) return true
-  return lines < limitLines(window) && window.outstandingBytes + bytes <= window.limits.ringBytes
+  return lines < limitLines(window) && window.outstandingBytes + bytes <= window.ringBytes
 }
 
 /** True when the next frame to write is an old one. */

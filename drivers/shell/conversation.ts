@@ -1,0 +1,300 @@
+/** The shell around the window: one link, one event loop's worth of lines at a time, in one write. */
+import type { Clock } from '#lib/clock.ts'
+import type { ControllerEvent, Temperatures } from '../controller.ts'
+import type { Dialect } from '../dialect.ts'
+import { DriverError } from '../errors.ts'
+import type { Reply } from '../reply.ts'
+import type { SerialLink } from '../serial-link.ts'
+import type { Tuning } from '../tuning.ts'
+import { forgetInFlight, settle } from '../window/acknowledge.ts'
+import { createWindow, entryOf, inFlightLines, type SendWindow } from '../window/send-window.ts'
+import type { Verdict } from '../window/verdict.ts'
+import type { Feed } from './feed.ts'
+import type { Health } from './health.ts'
+import { Outbox } from './outbox.ts'
+import { Progress } from './progress.ts'
+import { eventOf, faultOf, isWorking } from './reports.ts'
+import { Sender } from './sender.ts'
+import { StatusDesk, type StatusReply } from './status-desk.ts'
+import { collectReply, issue, type Owner } from './ticket.ts'
+
+export interface ConversationOptions {
+  readonly clock: Clock
+  readonly tuning: Tuning
+  readonly dialect: Dialect
+  readonly link: SerialLink
+  readonly health: Health
+  readonly onEvent: (event: ControllerEvent) => void
+}
+
+/** From the greeting to the loss or close of the link. */
+export class Conversation {
+  readonly window: SendWindow<Owner>
+  readonly outbox: Outbox
+  readonly #options: ConversationOptions
+  readonly #dialect: Dialect
+  readonly #tuning: Tuning
+  readonly #clock: Clock
+  readonly #health: Health
+  readonly #statusDesk = new StatusDesk()
+  readonly #sender: Sender
+  readonly progress: Progress
+  #failure: DriverError | undefined
+  #isStartExpected = false
+  #ackedLine = 0
+  isEmergencyParsed = false
+  temperatures: Temperatures = {}
+
+  constructor(options: ConversationOptions) {
+    this.#options = options
+    this.#clock = options.clock
+    this.#dialect = options.dialect
+    this.#tuning = options.tuning
+    this.#health = options.health
+    this.window = createWindow(options.tuning, options.dialect.rules)
+    this.outbox = new Outbox(this.window, options.dialect, options.tuning.markEveryLines)
+    this.#sender = new Sender({
+      window: this.window,
+      outbox: this.outbox,
+      link: options.link,
+      onPump: () => this.#announceAcked(),
+      onResumed: () => this.progress.moved(),
+    })
+    this.progress = new Progress(options.clock, options.tuning, this.window)
+  }
+
+  get failure(): DriverError | undefined {
+    return this.#failure
+  }
+
+  get inFlight(): number {
+    return inFlightLines(this.window)
+  }
+
+  get isDetached(): boolean {
+    return this.#sender.isDetached
+  }
+
+  /** Feeds a program from now on; one at a time. */
+  feed(feed: Feed | undefined): void {
+    this.outbox.feed = feed
+    this.#sender.pump()
+  }
+
+  /** Issues a command; resolves with its reply lines. */
+  command(text: string, signal?: AbortSignal): Promise<readonly string[]> {
+    const isUrgent = this.isEmergencyParsed && this.#dialect.codec.isEmergencyCommand(text)
+    return this.#issue(text, isUrgent, false, signal)
+  }
+
+  /** Resolves when everything issued before was executed, by the controller's own word, where counting alone could be wrong. */
+  async prove(signal: AbortSignal): Promise<void> {
+    const { mark } = this.window.rules
+    if (mark === 'none' || this.window.isNumbered) return
+    await this.#issue('', false, true, signal)
+  }
+
+  /** Asks for a status report beside the queue. */
+  status(): Promise<StatusReply> {
+    if (this.#failure) return Promise.reject(this.#failure)
+    const status = this.#statusDesk.wait()
+    this.askStatus()
+    return status
+  }
+
+  /** Writes the status question of dialects that have one. */
+  askStatus(): void {
+    if (this.#dialect.probe.kind !== 'bytes' || this.isDetached || this.#failure) return
+    this.window.statusAskedAt ??= this.window.cursor - 1
+    this.#sender.write(this.#dialect.probe.bytes)
+  }
+
+  /** Takes one line of the controller. */
+  onLine(line: string): void {
+    if (this.#failure) return
+    const reply = this.#dialect.parseReply(line)
+    const before = this.window.acked
+    // An answer belongs to the command that is being executed: the oldest one not acknowledged.
+    collectReply(entryOf(this.window, this.window.acked + 1)?.owner, line, reply)
+    const verdict = this.#dialect.hear(this.window, reply)
+    this.#health.judge(reply, this.window, this.#isStartExpected)
+    if (verdict.kind !== 'nothing') this.#obey(verdict, before)
+    this.#publish(reply)
+  }
+
+  /** Every line of one read was taken: writes what they made room for. */
+  onBatch(readAtMs: number): void {
+    if (this.#sender.pump()) this.#health.okToWrite.record(this.#clock.nowMs() - readAtMs)
+  }
+
+  /** The kernel takes bytes again. */
+  onDrain(): void {
+    this.#sender.resume()
+  }
+
+  /** Writes what may be written, before the next event of the loop. */
+  pumpSoon(): void {
+    this.#sender.pumpSoon()
+  }
+
+  /** The time for stale lines to arrive is over. */
+  settled(): void {
+    settle(this.window)
+    this.#sender.pump()
+  }
+
+  /** Asks how far the controller is: by a line of its own, or beside the queue. */
+  probe(): void {
+    if (this.progress.probed()) this.#health.stalls++
+    if (this.#failure || this.isDetached || this.window.settlingFrom !== undefined) return
+    if (this.#dialect.probe.kind === 'bytes') return this.askStatus()
+    // The line feed ends a line whose own was lost on the way; alone it is not acknowledged.
+    this.#sender.write(`\n${this.outbox.nextProbe()}`)
+  }
+
+  /** Ends everything that waits, once. The link stays for an emergency stop. */
+  fail(error: DriverError): void {
+    if (this.#failure) return
+    this.#failure = error
+    this.#sender.end()
+    this.outbox.fail(error)
+    this.#statusDesk.fail(error)
+    this.#options.onEvent({ kind: 'lost', error })
+  }
+
+  /** The port is gone for now: nothing is written until {@link attach}. */
+  detach(): void {
+    this.#sender.detach()
+    this.window.expecting = 'nothing'
+  }
+
+  /** The port is back and the controller has received every line before `from`. */
+  attach(link: SerialLink, from: number): void {
+    this.#sender.attach(link)
+    this.window.settlingFrom = from
+    this.progress.moved()
+    this.settled()
+  }
+
+  /** The emergency stop's bytes. */
+  emergencyBytes(): string {
+    return this.#dialect.stop.bytes(this.window.next)
+  }
+
+  #issue(
+    text: string,
+    isUrgent: boolean,
+    isMark: boolean,
+    signal?: AbortSignal,
+  ): Promise<readonly string[]> {
+    if (this.#failure) return Promise.reject(this.#failure)
+    return issue({ text, isUrgent, isMark }, signal, ticket => {
+      this.outbox.push(ticket)
+      this.#sender.pump()
+    })
+  }
+
+  #obey(verdict: Verdict, before: number): void {
+    switch (verdict.kind) {
+      case 'acked':
+        return this.#acknowledged(before)
+      case 'resend':
+        this.#options.onEvent({
+          kind: 'resend',
+          from: verdict.from,
+          reason: 'line damaged or lost',
+        })
+        return this.#settleLater()
+      case 'probe':
+        return this.#settleLater()
+      case 'noise': {
+        const text = `${verdict.resends} resends in ${this.window.next} lines`
+        this.outbox.feed?.stop(new DriverError('DRIVER_NOISE', text))
+        this.#acknowledged(before)
+        return this.#settleLater()
+      }
+      case 'refused':
+        return this.#refused(verdict.n, verdict.reason, before)
+      case 'impossible':
+        return this.fail(new DriverError('DRIVER_PROTOCOL', verdict.reason))
+      default:
+    }
+  }
+
+  #refused(n: number, reason: string, before: number): void {
+    const owner = entryOf(this.window, n)?.owner
+    if (owner?.kind === 'command')
+      owner.ticket.reject(new DriverError('DRIVER_COMMAND_REFUSED', reason))
+    this.#acknowledged(before, n)
+    if (owner?.kind !== 'program') return
+    const { line } = owner
+    owner.feed.stop(new DriverError('DRIVER_COMMAND_REFUSED', `line ${line}: ${reason}`, { line }))
+    if (this.#dialect.stop.flush) this.#flush(this.#dialect.stop.flush)
+  }
+
+  // What the controller already holds would still move: motion is held, then everything it holds is dropped.
+  #flush({ hold, reset }: { readonly hold: string; readonly reset: string }): void {
+    this.#sender.write(hold)
+    this.#sender.pause()
+    this.#clock.sleep(this.#tuning.holdStopMs).then(
+      () => {
+        if (this.#failure || this.isDetached) return
+        this.#isStartExpected = true
+        this.#sender.write(reset)
+        this.#sender.pause()
+      },
+      () => undefined,
+    )
+  }
+
+  #settleLater(): void {
+    this.#clock.sleep(this.#tuning.settleMs).then(
+      () => {
+        if (this.#failure || this.isDetached) return
+        if (this.window.settlingFrom === undefined) this.probe()
+        else this.settled()
+      },
+      () => undefined,
+    )
+  }
+
+  #acknowledged(before: number, refused = 0): void {
+    if (this.window.acked > before) this.progress.moved()
+    for (let n = before + 1; n <= this.window.acked; n++) {
+      const owner = entryOf(this.window, n)?.owner
+      if (n === refused) continue
+      if (owner?.kind === 'program') {
+        this.#ackedLine = owner.line
+        owner.feed.executed(owner.line)
+      } else if (owner?.kind === 'command') owner.ticket.resolve(owner.ticket.replies)
+    }
+  }
+
+  #publish(reply: Reply): void {
+    if (isWorking(reply)) this.progress.busy()
+    if (reply.kind === 'temperatures' || reply.kind === 'okTemperatures')
+      this.temperatures = { ...this.temperatures, ...reply.temperatures }
+    if (reply.kind === 'status') this.#statusDesk.answer(reply)
+    const event = eventOf(reply)
+    if (event) this.#options.onEvent(event)
+    if (reply.kind === 'start' && this.#isStartExpected) return this.#restarted()
+    const fault = faultOf(reply, this.window.acked, this.outbox.lastExecuted)
+    if (fault) this.fail(fault)
+  }
+
+  #restarted(): void {
+    this.#isStartExpected = false
+    const error = new DriverError('DRIVER_COMMAND_REFUSED', 'dropped with the refused program')
+    this.outbox.failInFlight(error)
+    forgetInFlight(this.window)
+    this.#sender.resume()
+  }
+
+  // One event a batch: whoever listens wants the last line executed, not each.
+  #announceAcked(): void {
+    if (this.#ackedLine === 0) return
+    const line = this.#ackedLine
+    this.#ackedLine = 0
+    this.#options.onEvent({ kind: 'acked', line })
+  }
+}

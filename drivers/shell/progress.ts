@@ -1,0 +1,51 @@
+/** Since when nothing has moved, and when it is time to ask. */
+import type { Clock } from '#lib/clock.ts'
+import type { Tuning } from '../tuning.ts'
+import { inFlightLines, type SendWindow } from '../window/send-window.ts'
+
+/** Progress of the acknowledgements of one conversation. */
+export class Progress {
+  readonly #clock: Clock
+  readonly #tuning: Tuning
+  readonly #window: SendWindow<unknown>
+  #probes = 0
+  #isBusy = false
+  /** Since when nothing has moved the acknowledgements, and nothing says that the controller works on it. Monotonic. */
+  stalledSinceMs: number
+
+  constructor(clock: Clock, tuning: Tuning, window: SendWindow<unknown>) {
+    this.#clock = clock
+    this.#tuning = tuning
+    this.#window = window
+    this.stalledSinceMs = clock.nowMs()
+  }
+
+  /** Acknowledgements moved, or begin to be owed. */
+  moved(): void {
+    this.stalledSinceMs = this.#clock.nowMs()
+    this.#probes = 0
+    this.#isBusy = false
+  }
+
+  /** The controller says that it works on something. */
+  busy(): void {
+    this.#isBusy = true
+    this.stalledSinceMs = this.#clock.nowMs()
+  }
+
+  /** A probe is sent; true for the first of a stall. */
+  probed(): boolean {
+    return this.#probes++ === 0
+  }
+
+  /**
+   * Milliseconds without progress after which the next probe is due. Where a probe would take the last free slot, or the
+   * controller said it is busy, it waits for longer than a busy interval: probes must not pile up behind an M109.
+   */
+  get probeDelayMs(): number {
+    const { bufferLines, reservedLines } = this.#window
+    const isTight = this.#isBusy || inFlightLines(this.#window) >= bufferLines - reservedLines
+    const afterMs = isTight ? this.#tuning.probeBusyAfterMs : this.#tuning.probeAfterMs
+    return Math.min(afterMs * 2 ** this.#probes, this.#tuning.maxProbeAfterMs)
+  }
+}
