@@ -1,55 +1,30 @@
 /** The core put together: every part made once, handed what it needs, and ended in the right order. */
 
-import type { KeyObject } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Config } from '#config'
 import { DriverError } from '#drivers'
-import type { Clock } from '#lib/clock.ts'
-import type { Logger } from '#lib/logger.ts'
-import { TaskGroup } from '#lib/task-group.ts'
 import { MpfError } from '#mpf'
 import { AdmissionQueue } from './admission/admission-queue.ts'
-import { createOpenJob, type OpenJob } from './admission/open-job.ts'
-import type { OpenPrint } from './admission/opened-print.ts'
-import type { Preflight } from './admission/preflight.ts'
 import { createCommands } from './commands/commands.ts'
-import { CommandLedger } from './commands/ledger.ts'
 import { expectStartAllowed } from './commands/verbs.ts'
 import type { ControlHandlers } from './control/methods.ts'
 import { ControlServer } from './control/server.ts'
 import { createCourierOperations } from './courier-operations.ts'
-import { Machine, type OpenMachineController } from './engine/machine.ts'
 import { PrintEngine } from './engine/print-engine.ts'
+import { scriptsOf } from './engine/scripts.ts'
 import { CoreError } from './errors.ts'
-import { GrantStore } from './grant-store.ts'
 import { Stick } from './intake/stick.ts'
 import { watchMount } from './intake/watch-mount.ts'
-import type { JournalObserver } from './journal/database.ts'
 import type { JobRecord } from './journal/job-record.ts'
 import { isFinal } from './journal/job-states.ts'
-import { Journal } from './journal/journal.ts'
-import { loadPrinterKey, loadTrustBundle } from './keys.ts'
-import { createLogSigner, type LogSigner, loadLogKey } from './log-signer.ts'
+import type { Journal } from './journal/journal.ts'
 import { createOperations } from './operations.ts'
+import { type CorePorts, type Parts, prepareParts } from './parts.ts'
 import { recover } from './recovery.ts'
-import { Spool } from './spool.ts'
-import { createTrustedTime, type TrustedTime } from './trusted-time.ts'
+import type { Spool } from './spool.ts'
+import { watchClock } from './trusted-time.ts'
 
-/** The world as the core meets it; tests give their own. */
-export interface CorePorts {
-  readonly clock: Clock
-  readonly log: Logger
-  readonly version: string
-  /** No clock is right that is behind it. */
-  readonly buildAtMs: number
-  readonly newId: () => string
-  readonly openController: OpenMachineController
-  readonly openPrint: OpenPrint
-  readonly preflight: Preflight
-  readonly journalObserver?: JournalObserver
-}
+export type { CorePorts } from './parts.ts'
 
 /** A running core. Dispose ends it in order: a running print is stopped safely and recorded. */
 export interface Core extends AsyncDisposable {
@@ -59,24 +34,6 @@ export interface Core extends AsyncDisposable {
   /** Resolves once the signal has aborted; rejects with the first fault the core cannot live with. */
   ended(): Promise<void>
 }
-
-interface Parts {
-  readonly config: Config
-  readonly ports: CorePorts
-  readonly journal: Journal
-  readonly time: TrustedTime
-  readonly spool: Spool
-  readonly machine: Machine
-  readonly tasks: TaskGroup
-  readonly openJob: OpenJob
-  readonly printerKey: KeyObject
-  readonly trustBundle: Uint8Array
-  readonly grants: GrantStore
-  readonly ledger: CommandLedger
-  readonly signer: LogSigner
-}
-
-const STATE_DIRECTORY_MODE = 0o700
 
 /**
  * Starts the core and resolves when its control socket answers.
@@ -124,55 +81,17 @@ function createHandlers(parts: Parts, engine: PrintEngine): ControlHandlers {
   const { printerKeyFile } = config.keys
   const key = parts.signer.key
   const signal = tasks.signal
-  const execute = createCommands({ ...parts, serial, tenant, key, engine, printerKeyFile, signal })
+  const { trust } = parts
+  const execute = createCommands({
+    ...{ ...parts, serial, tenant, key, engine, printerKeyFile, signal },
+    get trustBundle() {
+      return trust.bytes
+    },
+  })
   return {
     ...createOperations({ ...parts, ...identityOf(parts), engine, signal }),
     ...createCourierOperations({ ...parts, execute, signal }),
   }
-}
-
-async function prepareParts(
-  config: Config,
-  ports: CorePorts,
-  stack: AsyncDisposableStack,
-  signal: AbortSignal,
-): Promise<Parts> {
-  const { clock, log } = ports
-  const { stateDirectory, printer } = config
-  await mkdir(stateDirectory, { recursive: true, mode: STATE_DIRECTORY_MODE })
-  const printerKey = await loadPrinterKey(config.keys.printerKeyFile)
-  const trustBundle = await loadTrustBundle(config.trust.bundleFile)
-  const journal = new Journal({
-    path: join(stateDirectory, 'journal.sqlite'),
-    stamp: () => time.now(),
-    observer: ports.journalObserver,
-  })
-  stack.use(journal)
-  const floorMs = journal.floor('trusted-time')
-  const time = createTrustedTime({ clock, buildAtMs: ports.buildAtMs, floorMs })
-  stack.defer(() => {
-    journal.record({ type: 'core.stopped', message: 'ended in order' })
-  })
-  const spool = await Spool.open(join(stateDirectory, 'spool'), config.spool)
-  const machine = new Machine({
-    name: config.controllers.find(({ role }) => role === 'motion')?.name ?? 'motion',
-    open: ports.openController,
-    heatersOff: heatersOff(printer.profile.maxTempC.hotend.length),
-    clock,
-    journal,
-    log,
-  })
-  stack.use(machine)
-  const facts = { printerKey, trustBundle, tenant: printer.tenant, profile: printer.profile }
-  const { openPrint } = ports
-  const grants = await GrantStore.open(join(stateDirectory, 'grants'))
-  const ledger = stack.use(new CommandLedger(join(stateDirectory, 'commands.sqlite')))
-  const logKey = await loadLogKey(join(stateDirectory, 'log-key.pem'))
-  const signer = createLogSigner(journal, logKey, printer.serial)
-  const openJob = createOpenJob({ spool, journal, time, printer: facts, openPrint, grants })
-  const tasks = new TaskGroup(signal)
-  const made = { config, ports, journal, time, spool, machine, tasks, openJob }
-  return { ...made, printerKey, trustBundle, grants, ledger, signer }
 }
 
 function createEngine(parts: Parts, onChange: () => void): PrintEngine {
@@ -181,10 +100,7 @@ function createEngine(parts: Parts, onChange: () => void): PrintEngine {
     journal,
     machine,
     clock: ports.clock,
-    scripts: {
-      ...config.printer.scripts,
-      end: config.printer.scripts.end ?? heatersOff(config.printer.profile.maxTempC.hotend.length),
-    },
+    scripts: scriptsOf(config.printer),
     openJob,
     onChange,
     onEnded: job => releaseFile(parts, job),
@@ -205,6 +121,7 @@ function startTasks(
     journal,
     openJob,
     preflight,
+    clock: ports.clock,
     onDecided: job => afterAdmission(parts, engine, job),
   })
   for (const id of received) admission.push(id)
@@ -212,6 +129,8 @@ function startTasks(
   tasks.start(signal => machine.keepConnected(signal))
   tasks.start(signal => closeAtEnd(engine, signal))
   tasks.start(signal => control.reportProgress(signal))
+  tasks.start(signal => parts.trust.watch(ports.clock, signal))
+  tasks.start(signal => watchClock(parts.time, { journal, clock: ports.clock }, signal))
   startIntake(parts, id => admission.push(id))
 }
 
@@ -275,12 +194,4 @@ function identityOf({ config, ports }: Parts): {
 } {
   const { profile, serial } = config.printer
   return { model: profile.model, serial, version: ports.version }
-}
-
-/** Every heater this printer may have, and the part fan; nothing that moves. */
-function heatersOff(tools: number): readonly string[] {
-  const hotends = Array.from({ length: tools }, (_, tool) =>
-    tools === 1 ? 'M104 S0' : `M104 T${tool} S0`,
-  )
-  return [...hotends, 'M140 S0', 'M107']
 }

@@ -27,6 +27,7 @@ export const CORE_ERROR_CODES = [
   'CONTROL_CLIENTS', // more clients than the control socket serves
   'KEYS_MODE', // a private key's file can be read by others
   'KEYS_UNREADABLE', // a key or the trust bundle is missing or not what it should be
+  'TRUST_ROLLBACK', // the trust bundle is older than one that was believed before
   'JOURNAL_IN_USE', // another core runs on the same state directory
   'JOURNAL_CORRUPT', // the journal's database is damaged
   'JOURNAL_FOREIGN', // the file is not a journal of this program, or of a newer one

@@ -2,7 +2,7 @@ import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { systemClock } from '#lib/clock.ts'
+import { type Clock, systemClock } from '#lib/clock.ts'
 import type { MachineProfile } from '#mpf'
 import { admitJob } from '../../firmware/core/admission/admission.ts'
 import { openPrint } from '../../firmware/core/admission/checklist.ts'
@@ -13,6 +13,7 @@ import { Journal } from '../../firmware/core/journal/journal.ts'
 import { loadTrustBundle } from '../../firmware/core/keys.ts'
 import { Spool } from '../../firmware/core/spool.ts'
 import { createTrustedTime } from '../../firmware/core/trusted-time.ts'
+import { fakeClock } from '../fakes/core-clock.ts'
 import {
   type DeskPrinter,
   deskPrinter,
@@ -30,7 +31,7 @@ interface Desk extends AsyncDisposable {
   readonly journal: Journal
   readonly spool: Spool
   receive(bytes: Uint8Array): Promise<string>
-  admit(id: string, preflight?: Preflight): ReturnType<typeof admitJob>
+  admit(id: string, preflight?: Preflight, clock?: Clock): ReturnType<typeof admitJob>
 }
 
 async function desk(profile: Partial<MachineProfile> = {}): Promise<Desk> {
@@ -63,8 +64,8 @@ async function desk(profile: Partial<MachineProfile> = {}): Promise<Desk> {
       journal.receive(job, { type: 'job.received', job: id, message: 'copied' })
       return id
     },
-    admit: (id, preflight = preflightInThread) =>
-      admitJob(id, { journal, openJob, preflight }, never),
+    admit: (id, preflight = preflightInThread, clock = fakeClock()) =>
+      admitJob(id, { journal, openJob, preflight, clock }, never),
     async [Symbol.asyncDispose]() {
       journal[Symbol.dispose]()
       await printer[Symbol.asyncDispose]()
@@ -175,7 +176,37 @@ t.test('a check broken off by the end of the core decides nothing', async t => {
     ending.abort(new CoreError('JOB_INTERRUPTED', 'end'))
     return Promise.reject(new RangeError('anything'))
   }
-  const options = { journal: d.journal, openJob, preflight: preflightInThread }
+  const options = {
+    ...{ journal: d.journal, openJob, preflight: preflightInThread },
+    clock: fakeClock(),
+  }
   await t.rejects(admitJob(id, options, ending.signal), { code: 'JOB_INTERRUPTED' })
   t.equal(d.journal.job(id).state, 'received')
+})
+
+/** Fails to be read `times` times, then answers as the real check does. */
+function unreadable(times: number): Preflight {
+  let left = times
+  return async (job, signal) => {
+    left -= 1
+    if (left >= 0) return { code: 'MPF_IO', message: 'read: EIO' }
+    return preflightInThread(job, signal)
+  }
+}
+
+async function admitWith(d: Desk, preflight: Preflight): Promise<string> {
+  const { journal } = d
+  const id = await d.receive(await seal(d.printer, PROGRAM))
+  const clock = { ...fakeClock(), sleep: () => Promise.resolve() }
+  return (await d.admit(id, preflight, clock)).state + journal.job(id).code
+}
+
+t.test('a file that cannot be read for a moment is admitted all the same', async t => {
+  await using d = await desk()
+  t.equal(await admitWith(d, unreadable(3)), 'readynull')
+})
+
+t.test('a file that cannot be read at all is refused in the end', async t => {
+  await using d = await desk()
+  t.equal(await admitWith(d, unreadable(99)), 'refusedMPF_IO')
 })

@@ -367,3 +367,9 @@ t.test('an emergency stop during the end script still fails the job', async t =>
   await b.engine.stop()
   t.match(b.journal.job('aa'), { state: 'failed', code: 'JOB_STOPPED' })
 })
+
+t.test('a file that cannot be read at its start stays ready, uncharged', async t => {
+  await using b = await bench({ openFault: () => new MpfError('MPF_IO', 'read: EIO') })
+  await t.rejects(b.engine.start('aa'), { code: 'MPF_IO' })
+  t.match(b.journal.job('aa'), { state: 'ready', use: null })
+})

@@ -1,5 +1,6 @@
 /** From `received` to `ready` or `refused`: one job at a time, every failure a verdict. */
 
+import type { Clock } from '#lib/clock.ts'
 import { MpfError } from '#mpf'
 import { CoreError } from '../errors.ts'
 import type { JobRecord } from '../journal/job-record.ts'
@@ -12,7 +13,11 @@ export interface AdmissionOptions {
   readonly journal: Journal
   readonly openJob: OpenJob
   readonly preflight: Preflight
+  readonly clock: Clock
 }
+
+/** A read that fails says nothing about the file: it is tried again after these, and only then believed. */
+const RETRY_AFTER_MS = [1000, 5000, 15_000] as const
 
 type Verdict =
   | { readonly kind: 'admitted'; readonly facts: PrintFacts }
@@ -28,7 +33,7 @@ export async function admitJob(
   signal: AbortSignal,
 ): Promise<JobRecord> {
   const { journal } = options
-  const verdict = await judge(id, options, signal)
+  const verdict = await judgeAgain(id, options, signal)
   if (verdict.kind === 'admitted') {
     const { fileId, manifestDigest, title, lines, layers, grant, revision } = verdict.facts
     const { id: grantId, usesGranted, epoch } = grant
@@ -55,6 +60,19 @@ export async function admitJob(
     },
     { reason: { code, message } },
   )
+}
+
+async function judgeAgain(
+  id: string,
+  options: AdmissionOptions,
+  signal: AbortSignal,
+): Promise<Verdict> {
+  for (const waitMs of RETRY_AFTER_MS) {
+    const verdict = await judge(id, options, signal)
+    if (verdict.kind !== 'refused' || verdict.code !== 'MPF_IO') return verdict
+    await options.clock.sleep(waitMs, signal)
+  }
+  return judge(id, options, signal)
 }
 
 async function judge(

@@ -9,7 +9,8 @@ import { CoreError } from '../errors.ts'
 import type { JobRecord } from '../journal/job-record.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Machine } from './machine.ts'
-import { PrintRun, type PrintScripts } from './print-run.ts'
+import { PrintRun } from './print-run.ts'
+import type { PrintScripts } from './scripts.ts'
 
 export interface PrintEngineOptions {
   readonly journal: Journal
@@ -149,7 +150,9 @@ export class PrintEngine {
       stack.move()
       return opened
     } catch (error) {
-      if (error instanceof MpfError || isFileLost(error)) this.#giveUp(id, error)
+      // A read that fails says nothing about the file: it may be started again.
+      const isVerdict = error instanceof MpfError && error.code !== 'MPF_IO'
+      if (isVerdict || isFileLost(error)) this.#giveUp(id, error)
       throw error
     }
   }

@@ -14,16 +14,7 @@ import { CheckedLineSource } from './line-source.ts'
 import type { Machine } from './machine.ts'
 import { ModalTracker } from './modal-tracker.ts'
 import { type LayerMark, progressAt } from './progress.ts'
-
-/** The printer's own commands around a print, from its configuration. */
-export interface PrintScripts {
-  readonly start: readonly string[]
-  readonly pause: readonly string[]
-  readonly resume: readonly string[]
-  readonly end: readonly string[]
-  readonly cancel: readonly string[]
-  readonly abnormalEnd: readonly string[]
-}
+import type { PrintScripts } from './scripts.ts'
 
 export interface PrintRunOptions {
   readonly job: string

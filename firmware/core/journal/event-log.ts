@@ -10,7 +10,9 @@ import { CHAIN_START, type ChainedEntry, canonicalDetail, chainHash } from './ha
 /** Wall time of a record and how far it can be believed. */
 export interface TimeStamp {
   readonly atMs: number
-  readonly quality: 'rtc' | 'floor'
+  readonly quality: 'rtc' | 'floor' | 'unconfirmed'
+  /** What the floor of trusted time may be raised to; left out: `atMs`. */
+  readonly floorMs?: number
 }
 
 /** What `verify` found. `brokenAt` is the first sequence number that does not follow from the one before. */

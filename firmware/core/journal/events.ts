@@ -77,6 +77,16 @@ export const EVENTS = {
     severity: 'critical',
     when: 'The end script after an executed print could not be carried out; heaters may be on.',
   },
+  'clock.jumped': {
+    severity: 'warning',
+    when: 'The wall clock is more than 25 hours ahead of anything known; it is used but not taken into the floor.',
+  },
+  'clock.confirmed': { severity: 'notice', when: 'The wall clock fits what is known again.' },
+  'trust.changed': { severity: 'warning', when: 'A newer trust bundle was taken over.' },
+  'trust.refused': {
+    severity: 'error',
+    when: 'A changed trust bundle is malformed, or not newer than the one believed.',
+  },
   'intake.held': {
     severity: 'error',
     when: 'The store of unsent events is full: no new job is accepted.',

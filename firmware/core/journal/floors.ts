@@ -3,7 +3,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 
-export type FloorKind = 'manifest-sequence' | 'grant-epoch' | 'trusted-time'
+export type FloorKind = 'manifest-sequence' | 'grant-epoch' | 'trusted-time' | 'trust-epoch'
 
 export interface Floor {
   readonly kind: FloorKind

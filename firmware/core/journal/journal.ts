@@ -243,11 +243,11 @@ export class Journal implements Disposable {
 
   #commit(entry: EventEntry, change: (stamp: TimeStamp) => void): EventView {
     const event = transact(this.#database, this.#observer, () => {
-      const { atMs, quality } = this.#stamp()
+      const { atMs, quality, floorMs = atMs } = this.#stamp()
       const stamp = { atMs: Math.trunc(atMs), quality }
       change(stamp)
-      // The clock of the next start may know less than this one: what was recorded is the floor.
-      raiseFloor(this.#database, { kind: 'trusted-time', key: '', value: stamp.atMs })
+      // The clock of the next start may know less than this one.
+      raiseFloor(this.#database, { kind: 'trusted-time', key: '', value: Math.trunc(floorMs) })
       return this.#events.append(entry, stamp)
     })
     for (const listener of this.#listeners) listener(event)

@@ -1,0 +1,116 @@
+/** The parts of the core that stand before anything runs: opened in order, closed in reverse. */
+
+import type { KeyObject } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from '#config'
+import type { Clock } from '#lib/clock.ts'
+import type { Logger } from '#lib/logger.ts'
+import { TaskGroup } from '#lib/task-group.ts'
+import { createOpenJob, type OpenJob } from './admission/open-job.ts'
+import type { OpenPrint } from './admission/opened-print.ts'
+import type { Preflight } from './admission/preflight.ts'
+import { CommandLedger } from './commands/ledger.ts'
+import { Machine, type OpenMachineController } from './engine/machine.ts'
+import { heatersOff } from './engine/scripts.ts'
+import { GrantStore } from './grant-store.ts'
+import type { JournalObserver } from './journal/database.ts'
+import { Journal } from './journal/journal.ts'
+import { loadPrinterKey } from './keys.ts'
+import { createLogSigner, type LogSigner, loadLogKey } from './log-signer.ts'
+import { Spool } from './spool.ts'
+import { TrustStore } from './trust-store.ts'
+import { createTrustedTime, type TrustedTime } from './trusted-time.ts'
+
+/** The world as the core meets it; tests give their own. */
+export interface CorePorts {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly version: string
+  /** No clock is right that is behind it. */
+  readonly buildAtMs: number
+  readonly newId: () => string
+  /** Whether the system's clock follows a time server; left out: as systemd-timesyncd says. */
+  readonly isClockSynchronised?: () => boolean
+  readonly openController: OpenMachineController
+  readonly openPrint: OpenPrint
+  readonly preflight: Preflight
+  readonly journalObserver?: JournalObserver
+}
+
+/** Everything made once. */
+export interface Parts {
+  readonly config: Config
+  readonly ports: CorePorts
+  readonly journal: Journal
+  readonly time: TrustedTime
+  readonly spool: Spool
+  readonly machine: Machine
+  readonly tasks: TaskGroup
+  readonly openJob: OpenJob
+  readonly printerKey: KeyObject
+  readonly trust: TrustStore
+  readonly grants: GrantStore
+  readonly ledger: CommandLedger
+  readonly signer: LogSigner
+}
+
+const STATE_DIRECTORY_MODE = 0o700
+
+/** @throws CoreError JOURNAL_*, SPOOL_IO, KEYS_*, TRUST_ROLLBACK */
+export async function prepareParts(
+  config: Config,
+  ports: CorePorts,
+  stack: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<Parts> {
+  const { clock, log } = ports
+  const { stateDirectory, printer } = config
+  await mkdir(stateDirectory, { recursive: true, mode: STATE_DIRECTORY_MODE })
+  const printerKey = await loadPrinterKey(config.keys.printerKeyFile)
+  const journal = new Journal({
+    path: join(stateDirectory, 'journal.sqlite'),
+    stamp: () => time.now(),
+    observer: ports.journalObserver,
+  })
+  stack.use(journal)
+  const floorMs = journal.floor('trusted-time')
+  const { buildAtMs, isClockSynchronised: isSynchronised = isFollowingTimeServer } = ports
+  const time = createTrustedTime({ clock, buildAtMs, floorMs, isSynchronised })
+  stack.defer(() => {
+    journal.record({ type: 'core.stopped', message: 'ended in order' })
+  })
+  const spool = await Spool.open(join(stateDirectory, 'spool'), config.spool)
+  const machine = new Machine({
+    name: config.controllers.find(({ role }) => role === 'motion')?.name ?? 'motion',
+    open: ports.openController,
+    heatersOff: heatersOff(printer.profile.maxTempC.hotend.length),
+    clock,
+    journal,
+    log,
+  })
+  stack.use(machine)
+  const trust = await TrustStore.open({ path: config.trust.bundleFile, journal })
+  const { tenant, profile } = printer
+  const facts = {
+    ...{ printerKey, tenant, profile },
+    get trustBundle() {
+      return trust.bytes
+    },
+  }
+  const { openPrint } = ports
+  const grants = await GrantStore.open(join(stateDirectory, 'grants'))
+  const ledger = stack.use(new CommandLedger(join(stateDirectory, 'commands.sqlite')))
+  const logKey = await loadLogKey(join(stateDirectory, 'log-key.pem'))
+  const signer = createLogSigner(journal, logKey, printer.serial)
+  const openJob = createOpenJob({ spool, journal, time, printer: facts, openPrint, grants })
+  const tasks = new TaskGroup(signal)
+  const made = { config, ports, journal, time, spool, machine, tasks, openJob }
+  return { ...made, printerKey, trust, grants, ledger, signer }
+}
+
+/** systemd-timesyncd.service(8): touched at the first synchronisation of this boot. */
+function isFollowingTimeServer(): boolean {
+  return existsSync('/run/systemd/timesync/synchronized')
+}
