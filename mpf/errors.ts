@@ -11,8 +11,8 @@ const CLASS_OF = {
   MPF_TRAILING: 'FORMAT', // bytes after the last section
   MPF_CRIT: 'FORMAT', // a critical section or extension this reader does not know
   MPF_HEADER: 'TRUST', // a JOSE header that is not exactly the expected one, or not canonical
-  MPF_ALG: 'TRUST', // an algorithm not pinned for this signer
   MPF_SIGNER: 'TRUST', // signed by a key the printer does not trust
+  MPF_ALG: 'TRUST', // an algorithm not pinned for this signer
   MPF_SIGNATURE: 'TRUST', // the signature does not verify
   MPF_PQ: 'TRUST', // the trust policy asks for post-quantum protection that is not there
   MPF_MANIFEST: 'FORMAT', // the signed manifest is not a valid manifest
@@ -21,8 +21,8 @@ const CLASS_OF = {
   MPF_REVOKED: 'TRUST', // manifest or signer revoked, or signer outside its validity
   MPF_ROLLBACK: 'TRUST', // an older revision than one already seen
   MPF_NO_GRANT: 'ENTITLEMENT', // no grant names this printer
-  MPF_GRANT: 'FORMAT', // the signed grant is not a valid grant
   MPF_GRANT_SIG: 'ENTITLEMENT', // the grant's signer or signature is not accepted
+  MPF_GRANT: 'FORMAT', // the signed grant is not a valid grant
   MPF_GRANT_BINDING: 'ENTITLEMENT', // the grant is for another file or tenant
   MPF_GRANT_SCOPE: 'ENTITLEMENT', // the grant does not include what was asked (view-only)
   MPF_GRANT_REVOKED: 'ENTITLEMENT', // the grant was revoked, or its epoch is closed
