@@ -1,7 +1,7 @@
 /** What a program asks of heaters, fan and flow, and whether it stays inside the limits. */
 
 import type { MachineLimits, Refusal } from './limits.ts'
-import { TOOLS } from './modal.ts'
+import { type ModalState, TOOLS } from './modal.ts'
 import { bit, type LineScanner } from './scanner.ts'
 import type { WordEffect } from './words.ts'
 
@@ -44,6 +44,15 @@ export class Heaters {
     this.#scanner = scanner
     this.#isWidening = isWidening
     this.#refuse = refuse
+  }
+
+  /** Takes over the setpoints of a known state. */
+  restore(modal: ModalState): void {
+    this.hotend.set(modal.hotendDeciC)
+    this.bed = modal.bedDeciC
+    this.chamber = modal.chamberDeciC
+    this.fan = modal.fan
+    this.flowPercent = modal.flowPercent
   }
 
   /** Applies the scanned line; `tool` is the active one. */

@@ -3,6 +3,7 @@
 import { arcBounds } from './arc.ts'
 import { Heaters } from './heaters.ts'
 import type { MachineLimits, Refusal } from './limits.ts'
+import type { LineListener, MoveListener, ProgramListeners } from './listeners.ts'
 import { MODAL_BIT, type ModalState } from './modal.ts'
 import { bit, LineScanner, MALFORMED, WORD_NAMES } from './scanner.ts'
 import { WORDS } from './words.ts'
@@ -22,25 +23,7 @@ const HAS_XYZ = bit('X') | bit('Y') | bit('Z')
 const INCH_NUMERATOR = 254
 const EFFECTS = WORD_NAMES.map(name => WORDS[name]?.effect ?? 'none')
 
-/**
- * Called for each move with positions (X, Y, Z) in nanometres, valid during the call only, the length of filament fed,
- * and the feed in force for it. An arc is one move; its centre stands in the scanner.
- */
-export type MoveListener = (
-  from: Float64Array,
-  to: Float64Array,
-  eNm: number,
-  feedUmPerMin: number,
-) => void
-
-/** Called for each line (it starts at `from` of `text`) once scanned, before it takes effect; all is valid during the call only. */
-export type LineListener = (scanner: LineScanner, text: Uint8Array, from: number) => void
-
-/** Who else follows a program while it is checked. */
-export interface ProgramListeners {
-  readonly onMove?: MoveListener
-  readonly onLine?: LineListener
-}
+export type { LineListener, MoveListener, ProgramListeners } from './listeners.ts'
 
 export interface MachineOptions extends ProgramListeners {
   readonly isWidening?: boolean
@@ -84,6 +67,17 @@ export class Machine {
     this.#heaters = new Heaters(limits, this.#scanner, this.#isWidening, (code, problem) =>
       refuse(code, this.line, problem),
     )
+  }
+
+  /** Starts in the middle: `modal` is the state after `line`. */
+  restore(modal: ModalState, line: number): void {
+    this.line = line
+    this.#position.set([modal.xNm, modal.yNm, modal.zNm])
+    this.#e = modal.eNm
+    this.#feed = modal.feedUmPerMin
+    this.#tool = modal.tool
+    this.#bits = modal.bits
+    this.#heaters.restore(modal)
   }
 
   /** Runs a text of whole, LF-terminated lines. */

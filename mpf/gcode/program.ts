@@ -22,20 +22,25 @@ export interface ProgramCheck {
   end(): void
 }
 
-/**
- * A check of a whole program from its first line, inside the signed policy (which checkMachine has put inside the printer's).
- * @param listeners told of lines and moves as they are checked: what they heard counts only once `end` has returned
- */
+/** Who listens to a check (what they heard counts only once `end` has returned), and where it starts. */
+export interface ProgramCheckOptions extends ProgramListeners {
+  /** Starts before this block, with the machine as the index says. Only for a program that was checked whole before: its index is known to be true. */
+  readonly fromBlock?: number
+}
+
+/** A check of a whole program from its first line, inside the signed policy (which checkMachine has put inside the printer's). */
 export function createProgramCheck(
   policy: SignedPolicy,
   index: readonly IndexEntry[],
   lines: number,
-  listeners: ProgramListeners = {},
+  options: ProgramCheckOptions = {},
 ): ProgramCheck {
   const refuse: Refusal = (code, line, problem) => {
     throw new MpfError(code, `line ${line}: ${problem}`, { line })
   }
-  const machine = new Machine(limitsOf(policy), refuse, listeners)
+  const machine = new Machine(limitsOf(policy), refuse, options)
+  const first = index[options.fromBlock ?? 0]
+  if (options.fromBlock && first) machine.restore(first.modal, first.firstLine - 1)
   return {
     check(block) {
       const entry = index[block.index]
