@@ -43,7 +43,7 @@ t.test(
     t.match(end, { type: 'job.done' })
     const commands = text.split('\n').filter(line => line !== '' && !line.startsWith(';'))
     const printed = executed.filter(line => !/^M(400|114|105|155|118)/.test(line))
-    t.strictSame(printed, commands)
+    t.strictSame(printed, [...commands, 'M104 S0', 'M140 S0', 'M107'], 'and the end script')
     for (const name of await readdir(printer.config.stateDirectory, { recursive: true })) {
       const bytes = await readFile(join(printer.config.stateDirectory, name)).catch(() => undefined)
       t.notOk(bytes?.includes('G1 X'), `no plaintext in ${name}`)
