@@ -18,7 +18,10 @@ export interface ChainedEntry {
 /** The hash before the first entry. */
 export const CHAIN_START = new Uint8Array(32)
 
-/** The entry as a JSON array in fixed order: what is hashed, and the leaf of the log's Merkle tree. */
+/**
+ * The entry as a JSON array in fixed order: what is hashed, and the leaf of the log's Merkle tree. Detail stands as its
+ * SHA-256, so that the entry can leave the printer while a name in its detail does not.
+ */
 export function canonicalEntry(entry: ChainedEntry): string {
   return JSON.stringify([
     entry.sequence,
@@ -29,8 +32,13 @@ export function canonicalEntry(entry: ChainedEntry): string {
     entry.job,
     entry.code,
     entry.message,
-    entry.detail,
+    detailDigest(entry.detail),
   ])
+}
+
+/** SHA-256 of the stored detail, hex. */
+export function detailDigest(detail: string): string {
+  return createHash('sha256').update(detail, 'utf8').digest('hex')
 }
 
 /** SHA-256 over the previous hash and the entry's canonical text. */
