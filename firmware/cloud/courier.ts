@@ -1,0 +1,208 @@
+/** The courier put together: core on one side, broker on the other, the outbox between, and nothing decided here. */
+
+import { randomUUID } from 'node:crypto'
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from '#config'
+import type { Clock } from '#lib/clock.ts'
+import type { PrinterView } from '#lib/control-protocol.ts'
+import type { Logger } from '#lib/logger.ts'
+import { TaskGroup } from '#lib/task-group.ts'
+import { parseTrustBundle, type TrustBundle } from '#mpf'
+import { CloudLink } from './cloud-link.ts'
+import { type CoreClient, connectCore } from './core-client.ts'
+import { CloudError } from './errors.ts'
+import { EventsPump } from './events-pump.ts'
+import { IdentityStore, type SlotIdentity } from './identity.ts'
+import { Outbox } from './outbox.ts'
+import { Reports } from './reports.ts'
+import { Sender } from './sender.ts'
+
+export interface CourierPorts {
+  readonly clock: Clock
+  readonly log: Logger
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+  readonly version: string
+}
+
+export type CloudConfig = NonNullable<Config['cloud']>
+
+/** What the parts of the courier share. */
+export interface CourierState {
+  readonly config: Config
+  readonly cloud: CloudConfig
+  readonly ports: CourierPorts
+  readonly trust: TrustBundle
+  readonly outbox: Outbox
+  readonly reports: Reports
+  readonly sender: Sender
+  readonly identities: IdentityStore
+  readonly identity: SlotIdentity
+  readonly boot: string
+  readonly session: number
+  /** The core while it is connected, and what it last told. */
+  core: CoreClient | undefined
+  view: PrinterView | undefined
+  /** Trusted time: the core's, carried on by the wall clock's difference. */
+  nowMs(): number
+  /** The core's connection as soon as there is one. */
+  whenCore(signal: AbortSignal): Promise<CoreClient>
+}
+
+const CORE_RETRY_MS = 500
+
+/** Runs until the signal aborts. @throws CloudError CLOUD_IDENTITY, CLOUD_STORE; MpfError MPF_SIGNER */
+export async function runCourier(
+  config: Config,
+  ports: CourierPorts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { cloud } = config
+  if (!cloud) throw new CloudError('CLOUD_IDENTITY', 'the configuration has no cloud section')
+  await mkdir(cloud.stateDirectory, { recursive: true, mode: 0o700 })
+  const identities = new IdentityStore(cloud.identityDirectory)
+  const identity = await identities.current()
+  if (!identity) throw new CloudError('CLOUD_IDENTITY', 'this printer is not enrolled')
+  using outbox = new Outbox(join(cloud.stateDirectory, 'outbox.sqlite'), {
+    eventBytes: cloud.eventStoreBytes,
+    telemetryBytes: cloud.telemetryStoreBytes,
+  })
+  const trust = parseTrustBundle(await readFile(config.trust.bundleFile))
+  const session = Number(outbox.fact('session') ?? 0) + 1
+  outbox.setFact('session', String(session))
+  const made = { config, cloud, ports, trust, outbox, identities, identity, session }
+  const state = await createState(made)
+  const link = new CloudLink(state)
+  await using tasks = new TaskGroup(signal)
+  tasks.start(taskSignal => keepCore(state, link, taskSignal))
+  tasks.start(taskSignal => link.run(taskSignal))
+  await tasks.settled()
+}
+
+type Made = Pick<
+  CourierState,
+  'config' | 'cloud' | 'ports' | 'trust' | 'outbox' | 'identities' | 'identity' | 'session'
+>
+
+async function createState(made: Made): Promise<CourierState> {
+  const { config, ports, outbox, identity, session } = made
+  const { clock, log } = ports
+  const reports = new Reports(clock)
+  const boot = await bootId()
+  let known: { readonly atMs: number; readonly sinceMs: number } | undefined
+  let arrival = Promise.withResolvers<void>()
+  let core: CoreClient | undefined
+  let view: PrinterView | undefined
+  const nowMs = () =>
+    known ? known.atMs + (clock.nowMs() - known.sinceMs) : Math.trunc(clock.wallMs())
+  const sender = new Sender({
+    ...{ device: identity.device, outbox, clock },
+    header: () => ({
+      ...{ dev: identity.device, ten: config.printer.tenant, boot, ses: session },
+      ...{ ts: Math.trunc(nowMs()), clk: view?.clock.quality ?? 'unknown' },
+    }),
+    onRefused: error => {
+      log.warn({ code: error.code, reason: error.reason }, 'message refused')
+      const { code, message, reason } = error
+      reports.add({ type: 'cloud.acl_refused', code, message, detail: { reason } })
+    },
+  })
+  return {
+    ...made,
+    ...{ boot, reports, sender, nowMs },
+    get core() {
+      return core
+    },
+    set core(client) {
+      core = client
+      if (client) arrival.resolve()
+      else arrival = Promise.withResolvers()
+    },
+    get view() {
+      return view
+    },
+    set view(next) {
+      view = next
+      if (next) known = { atMs: next.clock.nowMs, sinceMs: clock.nowMs() }
+    },
+    async whenCore(waiting) {
+      const gone = Promise.withResolvers<never>()
+      const onAbort = () => gone.reject(waiting.reason)
+      waiting.addEventListener('abort', onAbort, { once: true })
+      try {
+        while (!core) {
+          waiting.throwIfAborted()
+          await Promise.race([arrival.promise, gone.promise])
+        }
+        return core
+      } finally {
+        waiting.removeEventListener('abort', onAbort)
+      }
+    },
+  }
+}
+
+/** Names one life of the machine; random where the kernel does not tell. */
+async function bootId(): Promise<string> {
+  const text = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')
+  return text.trim() || randomUUID()
+}
+
+/** Connects to the core again and again; a restart of the core is nothing special. */
+async function keepCore(state: CourierState, link: CloudLink, signal: AbortSignal): Promise<void> {
+  const { clock, log } = state.ports
+  while (!signal.aborted) {
+    try {
+      await serveCore(state, link, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      if (!(error instanceof CloudError) || error.code !== 'CLOUD_CORE') throw error
+      log.debug({ err: error }, 'no core')
+    } finally {
+      state.core = undefined
+    }
+    await clock.sleep(CORE_RETRY_MS, signal).catch(() => undefined)
+  }
+}
+
+async function serveCore(state: CourierState, link: CloudLink, signal: AbortSignal): Promise<void> {
+  const { config, outbox, sender, reports } = state
+  let pump: EventsPump | undefined
+  using core = await connectCore(config.control.socket, {
+    onEvent: () => pump?.news(),
+    onProgress: view => {
+      state.view = view
+      link.progressed()
+    },
+  })
+  state.view = await core.request('watch', {})
+  const { serial, tenant, profile } = config.printer
+  pump = new EventsPump({
+    outbox,
+    core,
+    device: { serial, tenant, model: profile.model, version: state.view.version },
+    onAdded: () => {
+      sender.added()
+      link.eventsAdded()
+    },
+  })
+  link.pump = pump
+  state.core = core
+  await using tasks = new TaskGroup(signal)
+  const running = pump
+  tasks.start(taskSignal => running.run(taskSignal))
+  tasks.start(taskSignal => reports.run(core, taskSignal))
+  tasks.start(async taskSignal => {
+    await Promise.race([core.closed, aborted(taskSignal)])
+    if (!taskSignal.aborted) throw new CloudError('CLOUD_CORE', 'the core has gone')
+  })
+  await tasks.settled()
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  if (signal.aborted) resolve()
+  signal.addEventListener('abort', () => resolve(), { once: true })
+  return promise
+}

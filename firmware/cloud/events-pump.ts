@@ -1,0 +1,66 @@
+/** From the core's log to the outbox: every event, in order, once; and the hold when there is no room for more. */
+
+import type { EventView } from '#lib/control-protocol.ts'
+import type { CoreClient } from './core-client.ts'
+import { CloudError } from './errors.ts'
+import { type OcsfDevice, ocsfRecord } from './ocsf.ts'
+import type { Outbox } from './outbox.ts'
+
+const PAGE = 200
+
+export interface PumpOptions {
+  readonly outbox: Outbox
+  readonly core: CoreClient
+  readonly device: OcsfDevice
+  readonly onAdded: () => void
+}
+
+export class EventsPump {
+  readonly #options: PumpOptions
+  #news = Promise.withResolvers<void>()
+  #isHeld: boolean | undefined
+
+  constructor(options: PumpOptions) {
+    this.#options = options
+  }
+
+  /** The core has a new event, or the outbox has room again. */
+  news(): void {
+    this.#news.resolve()
+  }
+
+  /** Runs until the signal aborts. @throws CloudError CLOUD_CORE, CLOUD_STORE */
+  async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => this.news(), { once: true })
+    while (!signal.aborted) {
+      this.#news = Promise.withResolvers()
+      await this.#hold(this.#options.outbox.isEventStoreFull)
+      if (!this.#options.outbox.isEventStoreFull && (await this.#pull())) continue
+      await this.#news.promise
+    }
+  }
+
+  /** One page. True when there may be more. */
+  async #pull(): Promise<boolean> {
+    const { outbox, core, device, onAdded } = this.#options
+    const after = outbox.lastOf('evt')
+    const { events } = await core.request('events.list', { after, limit: PAGE })
+    const [first] = events
+    if (first && first.sequence !== after + 1)
+      throw new CloudError('CLOUD_CORE', `event ${first.sequence} after ${after}`)
+    outbox.appendEvents(events.map(event => ({ seq: event.sequence, body: encode(event, device) })))
+    if (events.length > 0) onAdded()
+    return events.length === PAGE
+  }
+
+  /** Tells the core once a change; and always once after a start, because either side may have forgotten. */
+  async #hold(isHeld: boolean): Promise<void> {
+    if (this.#isHeld === isHeld) return
+    await this.#options.core.request('intake.hold', { isHeld })
+    this.#isHeld = isHeld
+  }
+}
+
+function encode(event: EventView, device: OcsfDevice): Uint8Array {
+  return Buffer.from(JSON.stringify(ocsfRecord(event, device)))
+}

@@ -1,0 +1,35 @@
+/** The face of the courier for the fleet end: the same link, the same words on the wire, the same mapping of events. */
+
+export { CLOUD_ERROR_CODES, CloudError, type CloudErrorCode } from './errors.ts'
+export {
+  type Identity,
+  type Link,
+  type LinkOptions,
+  openLink,
+  type Publication,
+} from './mqtt-link.ts'
+export { type OcsfDevice, type OcsfRecord, ocsfRecord, syslogLine } from './ocsf.ts'
+export { type Endpoint, parseEndpoint, superviseLink } from './supervisor.ts'
+export {
+  type AckStatement,
+  ackSchema,
+  type BatchHeader,
+  type BlockRequest,
+  decodeBatch,
+  decodeBlock,
+  deviceTopics,
+  encodeBatch,
+  encodeBlock,
+  ingestTopics,
+  type NoticeStatement,
+  noticeSchema,
+  type OfferStatement,
+  offerSchema,
+  parseTopic,
+  requestSchema,
+  STATEMENT,
+  STREAMS,
+  type Stream,
+  schemaHash,
+  topicOf,
+} from './wire.ts'

@@ -1,0 +1,260 @@
+/** One session with one broker: TLS with our own rules first, MQTT over it, never a plaintext socket. The only file that imports mqtt. */
+
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { type IClientOptions, MqttClient, UniqueMessageIdProvider } from 'mqtt'
+import { CloudError } from './errors.ts'
+import { refusalOfBroker, refusalOfMessage, refusalOfSocket } from './refusals.ts'
+
+/** TLS 1.3, and of 1.2 only ECDHE with AEAD (IPA/CRYPTREC high security; RFC 9325). */
+const CIPHERS = [
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':')
+export const TLS_RULES = { minVersion: 'TLSv1.2', ciphers: CIPHERS } as const
+
+/** CLOUD 3.1: never more unacknowledged publishes than this, whatever the broker would take. */
+export const MAX_WINDOW = 16
+const CONNECT_TIMEOUT_MS = 20_000
+const KEEPALIVE_S = 30
+/** A block of a file and its header; a broker that sends more is cut off. */
+const MAX_PACKET_BYTES = 1024 * 1024
+
+export interface Identity {
+  /** PEM: the client certificate with its chain, and its key. */
+  readonly cert: string
+  readonly key: string
+}
+
+export interface Will {
+  readonly topic: string
+  readonly payload: string
+  readonly delayS: number
+}
+
+export interface LinkOptions {
+  readonly host: string
+  readonly port: number
+  readonly ca: string
+  readonly identity: Identity
+  readonly clientId: string
+  readonly protocol: 5 | 4
+  readonly sessionExpiryS: number
+  readonly will?: Will
+  readonly subscriptions: readonly string[]
+  /** Messages one at a time, in order; the broker's flow control holds the rest. Must not reject. */
+  readonly onMessage: (topic: string, payload: Uint8Array) => Promise<void>
+  /** Aborts an opening, not an open link. */
+  readonly signal: AbortSignal
+}
+
+export interface Publication {
+  readonly topic: string
+  readonly payload: Uint8Array | string
+  readonly isRetained?: boolean
+  /** QoS 1 unless said otherwise. */
+  readonly qos?: 0 | 1
+  readonly expiryS?: number
+}
+
+export interface Link extends AsyncDisposable {
+  readonly endpoint: string
+  readonly protocol: 5 | 4
+  readonly tls: string
+  /** Publishes at once in flight, at most. */
+  readonly window: number
+  /** Resolves with the broker's acknowledgement. Rejects with CLOUD_ACL, CLOUD_BROKER_*, CLOUD_LOST. */
+  publish(publication: Publication): Promise<void>
+  /** Resolves with why the link ended; undefined when it was us. */
+  readonly closed: Promise<CloudError | undefined>
+}
+
+/**
+ * Opens a link: TLS verified against the pinned authorities, CONNACK, subscriptions.
+ * @throws CloudError CLOUD_UNREACHABLE, CLOUD_TIMEOUT, CLOUD_TLS_*, CLOUD_BROKER_*, CLOUD_ACL; the signal's reason
+ */
+export async function openLink(options: LinkOptions): Promise<Link> {
+  const endpoint = `${options.host}:${options.port}`
+  const socket = await openSocket(options, endpoint)
+  const opening = new LinkOpening(socket, options, endpoint)
+  try {
+    return await opening.open()
+  } catch (error) {
+    opening.abandon()
+    throw error
+  }
+}
+
+async function openSocket(options: LinkOptions, endpoint: string): Promise<TLSSocket> {
+  const { host, port, ca, identity, signal } = options
+  signal.throwIfAborted()
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const socket = connectTls({
+    ...{ host, port, ca, cert: identity.cert, key: identity.key, ...TLS_RULES },
+    servername: /^[\d.]+$/.test(host) ? '' : host,
+    rejectUnauthorized: true,
+  })
+  const onAbort = () => socket.destroy(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  socket.setTimeout(CONNECT_TIMEOUT_MS, () =>
+    socket.destroy(Object.assign(new Error('no TLS in time'), { code: 'ETIMEDOUT' })),
+  )
+  socket.once('secureConnect', resolve)
+  socket.on('error', reject)
+  socket.once('close', () => reject(new Error('closed')))
+  try {
+    await promise
+    socket.setTimeout(0)
+    socket.setNoDelay(true)
+    return socket
+  } catch (error) {
+    signal.throwIfAborted()
+    throw refusalOfSocket(error, endpoint)
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+class LinkOpening {
+  readonly #client: MqttClient
+  readonly #socket: TLSSocket
+  readonly #options: LinkOptions
+  readonly #endpoint: string
+  readonly #closed = Promise.withResolvers<CloudError | undefined>()
+  #cause: CloudError | undefined
+  #isOurs = false
+
+  constructor(socket: TLSSocket, options: LinkOptions, endpoint: string) {
+    this.#socket = socket
+    this.#options = options
+    this.#endpoint = endpoint
+    socket.on('error', error => {
+      this.#cause ??= refusalOfSocket(error, endpoint)
+    })
+    this.#client = new MqttClient(() => socket, clientOptions(options))
+    this.#client.on('error', error => {
+      const code = 'code' in error ? error.code : undefined
+      this.#cause ??=
+        typeof code === 'number'
+          ? refusalOfBroker(code, endpoint)
+          : new CloudError('CLOUD_BROKER_REFUSED', `${endpoint}: ${error.message}`)
+    })
+    this.#client.on('disconnect', packet => {
+      this.#cause = refusalOfBroker(packet.reasonCode ?? 0x80, endpoint)
+    })
+    this.#client.on('close', () => this.#close())
+    this.#client.handleMessage = (packet, done) => {
+      const payload =
+        typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
+      void options.onMessage(packet.topic, payload).then(() => done())
+    }
+  }
+
+  async open(): Promise<Link> {
+    const { subscriptions, protocol } = this.#options
+    const receiveMaximum = await this.#connack()
+    if (subscriptions.length > 0) {
+      const grants = await this.#client.subscribeAsync([...subscriptions], { qos: 1 })
+      const refused = grants.find(({ qos }) => qos >= 0x80)
+      if (refused) throw refusalOfMessage(refused.qos, refused.topic)
+    }
+    return {
+      endpoint: this.#endpoint,
+      protocol,
+      tls: this.#socket.getProtocol() ?? '',
+      window: Math.min(MAX_WINDOW, receiveMaximum),
+      publish: publication => this.#publish(publication),
+      closed: this.#closed.promise,
+      [Symbol.asyncDispose]: () => this.#end(),
+    }
+  }
+
+  abandon(): void {
+    this.#isOurs = true
+    this.#client.end(true)
+    this.#socket.destroy()
+  }
+
+  #connack(): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>()
+    const { signal } = this.#options
+    const onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.#client.once('connect', packet => resolve(packet.properties?.receiveMaximum ?? MAX_WINDOW))
+    void this.#closed.promise.then(cause =>
+      reject(cause ?? new CloudError('CLOUD_LOST', `${this.#endpoint}: closed before CONNACK`)),
+    )
+    return promise.finally(() => signal.removeEventListener('abort', onAbort))
+  }
+
+  async #publish(publication: Publication): Promise<void> {
+    const { topic, payload, isRetained = false, qos = 1, expiryS } = publication
+    const properties =
+      this.#options.protocol === 5 && expiryS !== undefined
+        ? { properties: { messageExpiryInterval: expiryS } }
+        : {}
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const bytes = typeof payload === 'string' ? payload : Buffer.from(payload)
+    this.#client.publish(topic, bytes, { qos, retain: isRetained, ...properties }, error => {
+      if (!error) resolve()
+      else if ('code' in error && typeof error.code === 'number')
+        reject(refusalOfMessage(error.code, topic))
+      else reject(new CloudError('CLOUD_LOST', `${this.#endpoint}: ${error.message}`))
+    })
+    // Never left hanging: a link that has ended acknowledges nothing any more.
+    void this.#closed.promise.then(() => reject(new CloudError('CLOUD_LOST', this.#endpoint)))
+    return promise
+  }
+
+  #close(): void {
+    this.#socket.destroy()
+    const lost = new CloudError('CLOUD_LOST', `${this.#endpoint}: connection closed`)
+    this.#closed.resolve(this.#isOurs ? undefined : (this.#cause ?? lost))
+  }
+
+  async #end(): Promise<void> {
+    this.#isOurs = true
+    await this.#client.endAsync().catch(() => undefined)
+    this.#socket.destroy()
+    this.#closed.resolve(undefined)
+  }
+}
+
+function clientOptions(options: LinkOptions): IClientOptions {
+  const { clientId, protocol, sessionExpiryS, will } = options
+  const isFive = protocol === 5
+  return {
+    clientId,
+    protocolVersion: protocol,
+    clean: sessionExpiryS === 0,
+    reconnectPeriod: 0,
+    keepalive: KEEPALIVE_S,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    queueQoSZero: false,
+    resubscribe: false,
+    messageIdProvider: new UniqueMessageIdProvider(),
+    ...(isFive && {
+      properties: {
+        sessionExpiryInterval: sessionExpiryS,
+        receiveMaximum: MAX_WINDOW,
+        maximumPacketSize: MAX_PACKET_BYTES,
+        requestProblemInformation: true,
+      },
+    }),
+    ...(will && {
+      will: {
+        topic: will.topic,
+        payload: Buffer.from(will.payload),
+        qos: 1 as const,
+        retain: true,
+        ...(isFive && { properties: { willDelayInterval: will.delayS } }),
+      },
+    }),
+  }
+}

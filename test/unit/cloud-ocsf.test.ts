@@ -1,0 +1,50 @@
+/** Every event has its OCSF row; a record proves its event and carries no name of a file. */
+import { test } from 'tap'
+import type { EventView } from '#lib/control-protocol.ts'
+import { COURIER_EVENTS } from '#lib/control-protocol.ts'
+import { ocsfRecord, syslogLine } from '../../firmware/cloud/ocsf.ts'
+import { OCSF_ROWS } from '../../firmware/cloud/ocsf-table.ts'
+import { EVENTS } from '../../firmware/core/journal/events.ts'
+
+const DEVICE = { serial: 'T-1', tenant: 't', model: 'M', version: '1' }
+const EVENT: EventView = {
+  sequence: 7,
+  atMs: Date.UTC(2026, 10, 22),
+  type: 'intake.plaintext_refused',
+  severity: 'warning',
+  job: null,
+  code: 'INTAKE_PLAINTEXT',
+  message: 'not a "sealed" print file]',
+  detail: { name: 'secret-part.gcode' },
+  hash: 'ab'.repeat(32),
+  clock: 'rtc',
+}
+
+test('every event of the core has a row', async t => {
+  const missing = Object.keys(EVENTS).filter(type => !(type in OCSF_ROWS))
+  t.same(missing, [])
+  for (const type of COURIER_EVENTS) t.ok(type in EVENTS, type)
+})
+
+test('type ids are class times 100 plus activity, as OCSF has them', async t => {
+  const record = ocsfRecord(EVENT, DEVICE)
+  t.match(record, { class_uid: 1001, type_uid: 100114, category_uid: 1, severity_id: 3 })
+  t.match(record.metadata, { version: '1.8.0', sequence: 7 })
+  t.match(
+    record.metadata.uid,
+    /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+  )
+})
+
+test('the name of a file does not leave the printer', async t => {
+  t.notMatch(JSON.stringify(ocsfRecord(EVENT, DEVICE)), /secret-part/)
+})
+
+test('the RFC 5424 line has facility 13 and escaped data', async t => {
+  const line = syslogLine(ocsfRecord({ ...EVENT, code: 'A"]' }, DEVICE), 'T-1')
+  t.match(
+    line,
+    /^<108>1 2026-11-22T00:00:00\.000Z T-1 mpfd - intake\.plaintext_refused \[ocsf@32473 /,
+  )
+  t.match(line, /code="A\\"\\\]"/)
+})
