@@ -1,7 +1,7 @@
 /** What a program asks of heaters, fan and flow, and whether it stays inside the limits. */
 
 import type { MachineLimits, Refusal } from './limits.ts'
-import { type ModalState, TOOLS } from './modal.ts'
+import { MAX_FLOW_PERCENT, type ModalState, TOOLS } from './modal.ts'
 import { bit, type LineScanner } from './scanner.ts'
 import type { WordEffect } from './words.ts'
 
@@ -9,7 +9,6 @@ const MICRO = 1e6
 /** Millionths of a degree to tenths. */
 const DECI = 1e5
 const MAX_DECI_C = 0xffff
-const MAX_FLOW_PERCENT = 1000
 const HAS = { P: bit('P'), R: bit('R'), S: bit('S'), T: bit('T') } as const
 const LETTER = { P: 15, R: 17, S: 18, T: 19 } as const
 

@@ -15,6 +15,9 @@ export const MODAL_BIT = {
   knownZ: 32,
 } as const
 
+const ALL_BITS = Object.values(MODAL_BIT).reduce((all, bit) => all | bit, 0)
+export const MAX_FLOW_PERCENT = 1000
+
 /** Positions in nanometres, feed in micrometres a minute, temperatures in tenths of a degree Celsius. */
 export interface ModalState {
   readonly xNm: number
@@ -50,7 +53,7 @@ export function encodeModal(state: ModalState): Uint8Array {
   return bytes
 }
 
-/** The state in 56 bytes, or undefined when reserved bytes are not zero or a value cannot be represented. */
+/** The state in 56 bytes, or undefined when reserved bytes are not zero, or a value cannot be represented or no program leads to it. */
 export function decodeModal(bytes: Uint8Array): ModalState | undefined {
   const fields = view(bytes)
   const [xNm, yNm, zNm, eNm] = [0, 8, 16, 24].map(at => Number(fields.getBigInt64(at)))
@@ -58,6 +61,11 @@ export function decodeModal(bytes: Uint8Array): ModalState | undefined {
     return undefined
   if (![xNm, yNm, zNm, eNm].every(Number.isSafeInteger) || fields.getUint16(54) !== 0)
     return undefined
+  const isReachable =
+    fields.getUint8(49) < TOOLS &&
+    fields.getUint16(50) <= ALL_BITS &&
+    fields.getUint16(52) <= MAX_FLOW_PERCENT
+  if (!isReachable) return undefined
   return {
     xNm,
     yNm,

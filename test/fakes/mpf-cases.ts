@@ -1097,6 +1097,9 @@ const CONTENT: readonly Case[] = [
   }),
   fault('MPF_INDEX/entries-swapped', { entries: entries => entries.toReversed() }),
   fault('MPF_INDEX/state-reserved-not-zero', { entries: modal(1, set(55, 1)) }),
+  fault('MPF_INDEX/state-of-a-fifth-tool', { entries: modal(1, set(49, 4)) }),
+  fault('MPF_INDEX/state-of-an-unknown-mode', { entries: modal(1, set(51, 64)) }),
+  fault('MPF_INDEX/state-of-an-impossible-flow', { entries: modal(1, set(52, 4)) }),
   fault('MPF_INDEX/state-position-beyond-2-to-the-53', { entries: modal(1, set(0, 0x7f)) }),
   fault(
     'MPF_INDEX/block-starts-one-line-late',
