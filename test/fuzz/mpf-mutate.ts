@@ -6,10 +6,11 @@
  *     node test/fuzz/mpf-mutate.ts --seconds 60
  */
 import { parseArgs } from 'node:util'
-import { type ContentKeys, createProgramCheck, MpfError, openBody, unwrapKeys } from '#mpf'
+import { createProgramCheck, MpfError, openBody } from '#mpf'
 import { BLOCKS, type Forgery, forge } from '../fakes/mpf-forge.ts'
 import {
   createRandom,
+  createUnwrapMemo,
   programText,
   type Reader,
   reader,
@@ -44,21 +45,8 @@ export function createSpecimens(): readonly Specimen[] {
   return [...small, { blocks: BLOCKS, bytes: forge({ segmentBytes: 65536 }) }]
 }
 
-/** Unwraps each grant once: the key agreement would otherwise be nine tenths of a run. */
-function createMemo(): Reader['unwrap'] {
-  const known = new Map<string, ContentKeys>()
-  return async (grant, keys) => {
-    const name = `${grant.id} ${grant.recipientId} ${grant.scope} ${grant.wrappedKeys}`
-    const before = known.get(name)
-    if (before) return before
-    const unwrapped = await unwrapKeys(grant, keys)
-    if (known.size < 64) known.set(name, unwrapped)
-    return unwrapped
-  }
-}
-
 export function createJudge(): (mutant: Mutant) => Promise<string> {
-  const by = reader({ unwrap: createMemo() })
+  const by = reader({ unwrap: createUnwrapMemo() })
   return async mutant => {
     const outcome = await outcomeOf(() => readBlocks(mutant, by))
     const keyless = await outcomeOf(() => verifyFile(source(mutant.bytes), by))

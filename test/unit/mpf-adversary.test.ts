@@ -1,9 +1,10 @@
 /** Strict and unforgeable is a claim until somebody has tried: every file of the adversarial kit, through every way in. */
 import { test } from 'tap'
-import { MPF_ERROR_CODES, MpfError, type MpfErrorCode } from '#mpf'
+import { MPF_ERROR_CODES, MpfError, type MpfErrorCode, unwrapKeys } from '#mpf'
 import { CASES, type Case, payloadOf } from '../fakes/mpf-cases.ts'
 import { BLOCKS, b64, forge, mirrorSignature, P384_ORDER, sha256 } from '../fakes/mpf-forge.ts'
 import {
+  createUnwrapMemo,
   ENTRY_POINTS,
   type EntryPoint,
   inspectFile,
@@ -20,10 +21,13 @@ const NOT_RAISED_BY_A_FILE: Partial<Record<MpfErrorCode, string>> = {
   MPF_CHANGED_MEDIA: 'raised where a print re-reads the medium, outside mpf',
 }
 
+const memo = createUnwrapMemo()
+
 /** `opens`, or the code of the refusal; anything else that is thrown goes on. */
 async function outcome(bytes: Uint8Array, entryPoint: EntryPoint, of: Case): Promise<string> {
   try {
-    await ENTRY_POINTS[entryPoint](source(bytes), reader(of.reader))
+    const unwrap = of.reader.printer ? unwrapKeys : memo
+    await ENTRY_POINTS[entryPoint](source(bytes), reader({ unwrap, ...of.reader }))
     return 'opens'
   } catch (error) {
     if (error instanceof MpfError) return error.code

@@ -131,7 +131,7 @@ test('no block is longer than 1 MiB, wherever layers begin', async t => {
     ';LAYER:0\n;LAYER:1\n',
     'G28\n;LAYER:0\n;LAYER:1\n;LAYER:2\n',
   ]) {
-    const text = head + line.repeat(21_500)
+    const text = head + line.repeat(11_500)
     const packer = new ProgramPacker({ level: 1 })
     const sizes: number[] = []
     for await (const { entry } of packer.blocks([Buffer.from(text)])) sizes.push(entry.textBytes)
@@ -297,7 +297,8 @@ test('real slicer output is sealed and comes back as it was', async t => {
     const packer = new ProgramPacker({ level: 1 })
     await packer.check([text])
     if (packer.refusedLines > 0) t.comment(`${name}: ${JSON.stringify(packer.refused.slice(0, 3))}`)
-    if (packer.refusedLines > 0) continue
+    // Sealing megabytes again and again is for the benchmark.
+    if (packer.refusedLines > 0 || text.length > 1_000_000) continue
     const opened = await readFileText(source(await sealText(text)), reader({ profile: BIG }))
     t.equal(opened.toString('latin1'), (await normalise([text])).text, name)
   }
