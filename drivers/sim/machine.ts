@@ -1,7 +1,12 @@
 /** The physics of the simulated printer: a planner that empties as moves take time, heaters that warm as degrees take time. Pure. */
 
-/** Block buffer less one, as `ok P` counts (BLOCK_BUFFER_SIZE 16). */
-const PLANNER_BLOCKS = 15
+import {
+  type AxisValues,
+  BlockPlanner,
+  PLANNER_BLOCKS,
+  type SimulatedKinematics,
+} from './planner.ts'
+
 const AMBIENT_C = 21
 const DEFAULT_FEEDRATE_MM_PER_MIN = 1500
 
@@ -29,13 +34,14 @@ export class Machine {
   starvations = 0
   #nowMs = 0
   #feedrateMmPerMin = DEFAULT_FEEDRATE_MM_PER_MIN
-  readonly #endsMs = new Array<number>(PLANNER_BLOCKS).fill(0)
-  #first = 0
-  #blocks = 0
-  #lastEndMs = 0
+  readonly #planner: BlockPlanner
   #isPauseExpected = true
   readonly #hotend: Heater = { currentC: AMBIENT_C, targetC: 0, heatingCPerS: 4, coolingCPerS: 1.5 }
   readonly #bed: Heater = { currentC: AMBIENT_C, targetC: 0, heatingCPerS: 1, coolingCPerS: 0.3 }
+
+  constructor(kinematics?: SimulatedKinematics) {
+    this.#planner = new BlockPlanner(kinematics)
+  }
 
   advance(nowMs: number): void {
     const elapsedS = (nowMs - this.#nowMs) / 1000
@@ -45,27 +51,24 @@ export class Machine {
     warm(this.#bed, elapsedS)
     if (this.#hotend.currentC > this.maxHotendC) this.maxHotendC = this.#hotend.currentC
     if (this.#bed.currentC > this.maxBedC) this.maxBedC = this.#bed.currentC
-    while (this.#blocks > 0 && (this.#endsMs[this.#first] ?? 0) <= nowMs) {
-      this.#first = (this.#first + 1) % PLANNER_BLOCKS
-      this.#blocks--
-    }
+    this.#planner.advance(nowMs)
   }
 
   get plannerFree(): number {
-    return PLANNER_BLOCKS - this.#blocks
+    return PLANNER_BLOCKS - this.#planner.blocks
   }
 
   get isIdle(): boolean {
-    return this.#blocks === 0
+    return this.#planner.blocks === 0
   }
 
   /** When the planner next has a free block. */
   get nextBlockEndMs(): number {
-    return this.#blocks > 0 ? (this.#endsMs[this.#first] ?? 0) : this.#nowMs
+    return this.#planner.nextEndMs() ?? this.#nowMs
   }
 
   get plannerEndMs(): number {
-    return Math.max(this.#lastEndMs, this.#nowMs)
+    return this.#planner.drainMs() ?? this.#nowMs
   }
 
   /** The next move may find an empty planner without that being starvation (the program waited or paused). */
@@ -80,20 +83,16 @@ export class Machine {
     const dy = this.#displace('Y', target.Y, this.isRelative)
     const dz = this.#displace('Z', target.Z, this.isRelative)
     const de = this.#displace('E', target.E, this.isRelative || this.isRelativeE)
-    const travelMm = Math.hypot(dx, dy, dz)
-    const lengthMm = travelMm > 0 ? travelMm : Math.abs(de)
-    if (lengthMm === 0) return
-    if (this.#blocks === 0 && !this.#isPauseExpected) this.starvations++
+    const delta: AxisValues = [dx, dy, dz, de]
+    if (delta.every(part => part === 0)) return
+    if (this.isIdle && !this.#isPauseExpected) this.starvations++
     this.#isPauseExpected = false
-    this.#lastEndMs = this.plannerEndMs + (lengthMm / this.#feedrateMmPerMin) * 60_000
-    this.#endsMs[(this.#first + this.#blocks) % PLANNER_BLOCKS] = this.#lastEndMs
-    this.#blocks++
+    this.#planner.push(delta, this.#feedrateMmPerMin / 60, this.#nowMs)
   }
 
   /** Stops at once: planned moves are lost. */
   quickStop(): void {
-    this.#blocks = 0
-    this.#lastEndMs = this.#nowMs
+    this.#planner.stop()
     this.#isPauseExpected = true
   }
 
