@@ -1,0 +1,234 @@
+/** What a print will take: time and lines by layer, filament by tool, the box it fills. Follows a program while it is checked. */
+
+import { arcBounds } from './arc.ts'
+import { type ArcSweep, eachChord } from './estimate-arc.ts'
+import type { Kinematics } from './estimate-kinematics.ts'
+import { TrapezoidPlanner } from './estimate-planner.ts'
+import { EstimateSettings } from './estimate-settings.ts'
+import { isLayerComment } from './layers.ts'
+import type { LineListener, MoveListener, ProgramListeners } from './machine.ts'
+import { TOOLS } from './modal.ts'
+import { EMPTY, type LineScanner, WORD_NAMES } from './scanner.ts'
+import { WORDS } from './words.ts'
+
+const MM_PER_NM = 1e-6
+const NM_PER_UM = 1000
+const UM_PER_MIN_TO_MM_PER_S = 1 / 60_000
+/** Nanometres in a millionth of an inch, as the model of the machine has it. */
+const NM_PER_MICROINCH = 25.4
+const SEMICOLON = 59
+const LF = 10
+const I = 8
+const J = 9
+/** Beyond it layers are added to the last one: the table must not grow with what a stranger writes into comments. */
+export const MAX_LAYERS = 20_000
+/** Moves over which the densest passage of a layer is measured: four times what Marlin holds in its planner. */
+const WINDOW_MOVES = 64
+
+const EFFECTS = WORD_NAMES.map(name => WORDS[name]?.effect ?? 'none')
+const IS_CLOCKWISE = WORD_NAMES.map(name => name === 'G2')
+
+/** One layer; 0 is what comes before the first. */
+export interface LayerEstimate {
+  readonly layer: number
+  /** Lines of the sealed text, and how many of them go to the controller. */
+  readonly lines: number
+  readonly commands: number
+  /** Bytes of those commands as written, without terminator or framing. */
+  readonly commandBytes: number
+  readonly timeS: number
+  /** Moves a second over its densest 64 moves; 0 where none begin in it. */
+  readonly peakMovesPerS: number
+}
+
+/** X, Y, Z. */
+type Point = readonly [x: number, y: number, z: number]
+
+/** A whole program. Heating, homing and tool changes are in no time given: nobody can know them from the text. */
+export interface PrintEstimate {
+  readonly timeS: number
+  /** Of it: G4. */
+  readonly dwellS: number
+  readonly lines: number
+  readonly commands: number
+  readonly extrusionMoves: number
+  readonly travelMoves: number
+  /** Retractions and their return. */
+  readonly filamentMoves: number
+  /** Filament fed by tool, T0 to T3, retractions taken off and M221 applied. */
+  readonly filamentUm: readonly number[]
+  /** Box of what is extruded. */
+  readonly box: { readonly minUm: Point; readonly maxUm: Point } | undefined
+  readonly layers: readonly LayerEstimate[]
+}
+
+interface LayerTotals {
+  lines: number
+  commands: number
+  commandBytes: number
+  timeS: number
+  peakMovesPerS: number
+}
+
+/** Follows one program. Memory: the planner's window and one row a layer, however long the program. */
+export class PrintEstimator {
+  /** To be told of every line and move, in order. */
+  readonly listeners: Required<ProgramListeners>
+  readonly #planner: TrapezoidPlanner
+  readonly #settings: EstimateSettings
+  readonly #layers: LayerTotals[] = []
+  #layer = this.#beginLayer()
+  readonly #filamentNm = new Float64Array(TOOLS)
+  readonly #minNm = new Float64Array(3).fill(Infinity)
+  readonly #maxNm = new Float64Array(3).fill(-Infinity)
+  #extrusionMoves = 0
+  #travelMoves = 0
+  #filamentMoves = 0
+  #dwellS = 0
+  #windowMoves = 0
+  #windowS = 0
+  /** The arc whose move comes next. */
+  #arc: ArcSweep | undefined
+  #isInches = false
+
+  constructor(kinematics: Kinematics) {
+    this.#planner = new TrapezoidPlanner(kinematics, (durationS, layer) =>
+      this.#addTime(durationS, layer),
+    )
+    this.#settings = new EstimateSettings(this.#planner, dwellS => {
+      this.#dwellS += dwellS
+      this.#layer.timeS += dwellS
+    })
+    const onLine: LineListener = (scanner, text, from) => this.#readLine(scanner, text, from)
+    const onMove: MoveListener = (from, to, eNm, feed) => this.#addMove(from, to, eNm, feed)
+    this.listeners = { onLine, onMove }
+  }
+
+  /** The result; once, after the last line. */
+  finish(): PrintEstimate {
+    this.#planner.flush()
+    const sum = (of: (layer: LayerTotals) => number) =>
+      this.#layers.reduce((total, layer) => total + of(layer), 0)
+    return {
+      timeS: sum(({ timeS }) => timeS),
+      dwellS: this.#dwellS,
+      lines: sum(({ lines }) => lines),
+      commands: sum(({ commands }) => commands),
+      extrusionMoves: this.#extrusionMoves,
+      travelMoves: this.#travelMoves,
+      filamentMoves: this.#filamentMoves,
+      filamentUm: [...this.#filamentNm].map(nm => Math.round(nm / NM_PER_UM)),
+      box:
+        this.#extrusionMoves === 0
+          ? undefined
+          : { minUm: micrometres(this.#minNm), maxUm: micrometres(this.#maxNm) },
+      layers: this.#layers.map((totals, layer) => ({ layer, ...totals })),
+    }
+  }
+
+  #readLine(scanner: LineScanner, text: Uint8Array, from: number): void {
+    if (scanner.word === EMPTY) {
+      if (text[from] === SEMICOLON && isLayerComment(text, from, text.indexOf(LF, from)))
+        this.#layer = this.#beginLayer()
+      this.#layer.lines++
+      return
+    }
+    const layer = this.#layer
+    layer.lines++
+    layer.commands++
+    layer.commandBytes += scanner.commandBytes
+    const effect = EFFECTS[scanner.word]
+    if (effect === 'move') return
+    if (effect === 'arc') this.#arc = this.#arcOf(scanner)
+    else if (effect === 'inches' || effect === 'millimetres') this.#isInches = effect === 'inches'
+    else this.#settings.apply(scanner)
+  }
+
+  #arcOf({ values, mask, word }: LineScanner): ArcSweep {
+    const of = (letter: number) => {
+      const value = (mask & (1 << letter)) === 0 ? 0 : (values[letter] as number)
+      return this.#isInches ? value * NM_PER_MICROINCH : value
+    }
+    return { i: of(I), j: of(J), isClockwise: IS_CLOCKWISE[word] ?? false }
+  }
+
+  #beginLayer(): LayerTotals {
+    const last = this.#layers.at(-1)
+    if (last && this.#layers.length > MAX_LAYERS) return last
+    const layer = { lines: 0, commands: 0, commandBytes: 0, timeS: 0, peakMovesPerS: 0 }
+    this.#layers.push(layer)
+    return layer
+  }
+
+  #addMove(from: Float64Array, to: Float64Array, eNm: number, feedUmPerMin: number): void {
+    const settings = this.#settings
+    const fedNm = eNm * settings.flow
+    const feedMmPerS = feedUmPerMin * UM_PER_MIN_TO_MM_PER_S * settings.speed
+    const layer = this.#layers.length - 1
+    this.#filamentNm[settings.tool] = (this.#filamentNm[settings.tool] as number) + fedNm
+    const x = (to[0] as number) - (from[0] as number)
+    const y = (to[1] as number) - (from[1] as number)
+    const z = ((to[2] as number) - (from[2] as number)) * MM_PER_NM
+    if (x !== 0 || y !== 0 || z !== 0 || this.#arc) this.#countMove(from, to, eNm)
+    else if (eNm !== 0) this.#filamentMoves++
+    const e = fedNm * MM_PER_NM
+    if (this.#arc) this.#pushArc(this.#arc, from, to, e, feedMmPerS)
+    else this.#planner.push(x * MM_PER_NM, y * MM_PER_NM, z, e, feedMmPerS, layer)
+  }
+
+  #pushArc(
+    arc: ArcSweep,
+    from: Float64Array,
+    to: Float64Array,
+    e: number,
+    feedMmPerS: number,
+  ): void {
+    const layer = this.#layers.length - 1
+    const z = ((to[2] as number) - (from[2] as number)) * MM_PER_NM
+    eachChord(from, to, arc, (dx, dy, part) =>
+      this.#planner.push(dx * MM_PER_NM, dy * MM_PER_NM, z * part, e * part, feedMmPerS, layer),
+    )
+    this.#arc = undefined
+  }
+
+  #countMove(from: Float64Array, to: Float64Array, eNm: number): void {
+    if (eNm <= 0) {
+      this.#travelMoves++
+      return
+    }
+    this.#extrusionMoves++
+    for (let axis = 0; axis < 3; axis++) {
+      this.#widen(axis, from[axis] as number)
+      this.#widen(axis, to[axis] as number)
+    }
+    if (!this.#arc) return
+    const [fromX, fromY] = [from[0] as number, from[1] as number]
+    const [toX, toY] = [to[0] as number, to[1] as number]
+    const [lowX, lowY, highX, highY] = arcBounds({ fromX, fromY, toX, toY, ...this.#arc })
+    this.#widen(0, lowX)
+    this.#widen(0, highX)
+    this.#widen(1, lowY)
+    this.#widen(1, highY)
+  }
+
+  #widen(axis: number, nm: number): void {
+    if (nm < (this.#minNm[axis] as number)) this.#minNm[axis] = nm
+    if (nm > (this.#maxNm[axis] as number)) this.#maxNm[axis] = nm
+  }
+
+  #addTime(durationS: number, layer: number): void {
+    const totals = this.#layers[layer] as LayerTotals
+    totals.timeS += durationS
+    this.#windowS += durationS
+    this.#windowMoves++
+    if (this.#windowMoves < WINDOW_MOVES) return
+    totals.peakMovesPerS = Math.max(totals.peakMovesPerS, WINDOW_MOVES / this.#windowS)
+    this.#windowMoves = 0
+    this.#windowS = 0
+  }
+}
+
+function micrometres(nm: Float64Array): Point {
+  const [x = 0, y = 0, z = 0] = Array.from(nm, value => Math.round(value / NM_PER_UM))
+  return [x, y, z]
+}
