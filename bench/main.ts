@@ -5,10 +5,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { coreBench } from './core.ts'
 import { mpfBench } from './mpf.ts'
 import type { BenchPart, Row } from './row.ts'
 
-const PARTS: readonly BenchPart[] = [mpfBench]
+const PARTS: readonly BenchPart[] = [mpfBench, coreBench]
 
 const { values, positionals } = parseArgs({
   options: { runs: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },

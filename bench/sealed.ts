@@ -1,6 +1,6 @@
 /** A sealed file for measurements: made once, opened as a printer opens it. */
 
-import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -32,7 +32,29 @@ import { openSealedTree, SealedStream, startStream } from '../mpf/streams.ts'
 export interface SealedBench {
   readonly path: string
   readonly trust: TrustBundle
+  /** The bundle's JSON, as a printer keeps it. */
+  readonly bundle: string
+  readonly tenant: string
   readonly printer: KeyObject
+}
+
+export interface SealBenchOptions {
+  /** How often the text is sealed one after the other. */
+  readonly repeat?: number
+  /** Whose keys: an earlier file's, for a printer that knows them. */
+  readonly keys?: BenchKeys
+}
+
+/** A signer that publishes and grants, and a printer. */
+export interface BenchKeys {
+  readonly signer: KeyObject
+  readonly printer: KeyObject
+  readonly tenant: string
+}
+
+export function makeKeys(): BenchKeys {
+  const make = () => generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey
+  return { signer: make(), printer: make(), tenant: encodeBase64url(randomBytes(16)) }
 }
 
 export interface OpenedBench extends AsyncDisposable {
@@ -43,30 +65,33 @@ export interface OpenedBench extends AsyncDisposable {
   frames(): Promise<readonly Buffer[]>
 }
 
-/** Seals `text` into `path` for a printer made for it. */
+/** Seals `text` into `path`. */
 export async function sealForBench(
   text: Uint8Array,
   level: number,
   path: string,
+  options: SealBenchOptions = {},
 ): Promise<SealedBench> {
-  const [signer, printer] = [
-    generateKeyPairSync('ec', { namedCurve: 'P-384' }),
-    generateKeyPairSync('ec', { namedCurve: 'P-384' }),
-  ]
-  const tenant = encodeBase64url(randomBytes(16))
+  const { signer, printer, tenant } = options.keys ?? makeKeys()
   const nowS = Math.floor(Date.now() / 1000)
-  const kid = keyId(signer.publicKey)
-  const signingKey = { kid, algorithm: 'ES384', privateKey: signer.privateKey } as const
-  const jwk = signer.publicKey.export({ format: 'jwk' })
+  const kid = keyId(signer)
+  const signingKey = { kid, algorithm: 'ES384', privateKey: signer } as const
+  const jwk = createPublicKey(signer).export({ format: 'jwk' })
   const keys = (['publish', 'grant'] as const).map(purpose => ({
     kid,
     purpose,
     alg: 'ES384',
     jwk,
-    nbf: nowS - 60,
-    exp: nowS + 86_400,
+    nbf: 0,
+    exp: 4_000_000_000,
   }))
-  const bundle = { v: 1, tenant, epoch: 1, keys, revoked: { manifests: [], grants: [] } }
+  const bundle = JSON.stringify({
+    v: 1,
+    tenant,
+    epoch: 1,
+    keys,
+    revoked: { manifests: [], grants: [] },
+  })
   const packer = new ProgramPacker({ level })
   const fileId = randomBytes(16)
   const sealed = await sealPrint({
@@ -77,7 +102,7 @@ export async function sealForBench(
     madeAtS: nowS,
     seq: 0,
     signingKey,
-    blocks: packer.blocks([text]),
+    blocks: packer.blocks(Array.from({ length: options.repeat ?? 1 }, () => text)),
     describe: () => ({
       metadata: {
         info: { title: 'bench', layers: packer.layers },
@@ -88,7 +113,7 @@ export async function sealForBench(
     }),
     store: memoryStore(),
   })
-  const recipient = { ka: 'JWE', key: printer.publicKey } as const
+  const recipient = { ka: 'JWE', key: createPublicKey(printer) } as const
   const grant = await signGrant({
     target: { fileId: encodeBase64url(fileId), manifestDigest: sealed.manifestDigest, tenant },
     recipient,
@@ -104,11 +129,7 @@ export async function sealForBench(
   })
   const file = sealed.file(new Map([[recipientId(recipient), grant]]))
   await pipeline(Readable.from(file), createWriteStream(path))
-  return {
-    path,
-    trust: parseTrustBundle(Buffer.from(JSON.stringify(bundle))),
-    printer: printer.privateKey,
-  }
+  return { path, trust: parseTrustBundle(Buffer.from(bundle)), bundle, tenant, printer }
 }
 
 /** Steps 1 to 11 of the order of checks. */
