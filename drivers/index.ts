@@ -1,4 +1,5 @@
 /** The face of `drivers/`: motion controllers as the print engine sees them. */
+export { type CompactOptions, type Compactor, createCompactor } from './compact.ts'
 export type {
   AuditVerdict,
   Controller,
@@ -20,6 +21,7 @@ export type {
 } from './controller.ts'
 export type { DialectName } from './dialect.ts'
 export { DriverError, type DriverErrorCode } from './errors.ts'
+export { meatPackStart, packFrame, parseMeatPackState } from './meatpack.ts'
 export {
   type ControllerConfig,
   type ControllerPorts,
