@@ -29,9 +29,10 @@ export function parseTopic(
   return device === undefined || known === undefined ? undefined : { device, name: known }
 }
 
-/** What the fleet end listens to, all printers; `group` shares the work between workers. */
-export function ingestTopics(group: string): readonly string[] {
-  return UP.map(name => `$share/${group}/${ROOT}/+/${name}`)
+/** What the fleet end listens to, all printers; with a `group` its workers share the work (MQTT 5, 4.8.2). */
+export function ingestTopics(group: string | undefined): readonly string[] {
+  const prefix = group === undefined ? '' : `$share/${group}/`
+  return UP.map(name => `${prefix}${ROOT}/+/${name}`)
 }
 
 export function deviceTopics(device: string): readonly string[] {

@@ -1,0 +1,217 @@
+/** What was received, once each: the fleet end's durable truth. Several workers may share the file. */
+
+import { DatabaseSync } from 'node:sqlite'
+import { z } from 'zod'
+import type { Stream } from '#cloud'
+import { FleetError } from './errors.ts'
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS items (
+    device TEXT NOT NULL, stream TEXT NOT NULL, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (device, stream, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS streams (
+    device TEXT NOT NULL, stream TEXT NOT NULL, contiguous INTEGER NOT NULL, PRIMARY KEY (device, stream)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS losses (
+    device TEXT NOT NULL, stream TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    PRIMARY KEY (device, stream, first)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS logs (
+    device TEXT PRIMARY KEY, size INTEGER NOT NULL, hash BLOB NOT NULL, edge BLOB NOT NULL,
+    name TEXT, key TEXT, note TEXT, proven INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS facts (
+    device TEXT NOT NULL, name TEXT NOT NULL, at_ms INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (device, name)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS alerts (
+    id INTEGER PRIMARY KEY, device TEXT NOT NULL, at_ms INTEGER NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL
+  ) STRICT;`
+
+const numberRow = z.object({ n: z.int() })
+const itemRow = z.object({ seq: z.int(), at_ms: z.int(), body: z.string() })
+const logRow = z.object({
+  size: z.int(),
+  hash: z.instanceof(Uint8Array),
+  edge: z.instanceof(Uint8Array),
+  name: z.string().nullable(),
+  key: z.string().nullable(),
+  note: z.string().nullable(),
+  proven: z.int(),
+})
+/** Chain up to `size`; tree and signed head up to `proven`. */
+export type LogRow = Readonly<Omit<z.infer<typeof logRow>, 'hash' | 'edge'>> & {
+  readonly hash: Uint8Array
+  readonly edge: Uint8Array
+}
+
+export interface StoredItem {
+  readonly seq: number
+  readonly receivedAtMs: number
+  readonly value: unknown
+}
+
+export interface Batch {
+  readonly device: string
+  readonly stream: Stream
+  readonly firstSeq: number
+  readonly bodies: readonly string[]
+  readonly lost: readonly [number, number] | undefined
+  readonly atMs: number
+}
+
+export class FleetStore implements Disposable {
+  readonly #database: DatabaseSync
+
+  /** @throws FleetError FLEET_FILE */
+  constructor(path: string) {
+    try {
+      this.#database = new DatabaseSync(path, { timeout: 10_000 })
+      this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+      this.#database.exec(SCHEMA)
+    } catch (cause) {
+      throw new FleetError('FLEET_FILE', 'the store cannot be opened', { cause })
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#database.close()
+  }
+
+  /** Everything `body` writes, durably, or nothing; no other worker writes meanwhile. */
+  transact<T>(body: () => T): T {
+    this.#database.exec('BEGIN IMMEDIATE')
+    try {
+      const result = body()
+      this.#database.exec('COMMIT')
+      return result
+    } catch (error) {
+      this.#database.exec('ROLLBACK')
+      throw error
+    }
+  }
+
+  /**
+   * Stores what is new of a batch; of events, what is not in the proven chain yet may be replaced, so that a forged
+   * one never stands in the way of the real one. Returns the highest contiguous number. Call inside a transaction.
+   */
+  receive(batch: Batch): number {
+    const { device, stream, firstSeq, bodies, lost, atMs } = batch
+    const chained = stream === 'evt' ? (this.log(device)?.size ?? 0) : Number.POSITIVE_INFINITY
+    const keep = this.#database.prepare('INSERT OR IGNORE INTO items VALUES (?, ?, ?, ?, ?)')
+    const replace = this.#database.prepare('INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?)')
+    for (const [i, body] of bodies.entries()) {
+      const seq = firstSeq + i
+      const insert = seq > chained ? replace : keep
+      insert.run(device, stream, seq, atMs, body)
+    }
+    if (lost)
+      this.#database
+        .prepare('INSERT OR IGNORE INTO losses VALUES (?, ?, ?, ?)')
+        .run(device, stream, ...lost)
+    const contiguous = this.#advance(device, stream, this.contiguous(device, stream))
+    this.#database
+      .prepare(
+        'INSERT INTO streams VALUES (?, ?, ?) ON CONFLICT (device, stream) DO UPDATE SET contiguous = excluded.contiguous',
+      )
+      .run(device, stream, contiguous)
+    return contiguous
+  }
+
+  /** Everything up to this number arrived or was told as lost. */
+  contiguous(device: string, stream: Stream): number {
+    const row = this.#database
+      .prepare('SELECT contiguous AS n FROM streams WHERE device = ? AND stream = ?')
+      .get(device, stream)
+    return numberRow.safeParse(row).data?.n ?? 0
+  }
+
+  items(device: string, stream: Stream, after: number, limit: number): readonly StoredItem[] {
+    return this.#database
+      .prepare(
+        'SELECT seq, at_ms, body FROM items WHERE device = ? AND stream = ? AND seq > ? ORDER BY seq LIMIT ?',
+      )
+      .all(device, stream, after, limit)
+      .map(row => {
+        const { seq, at_ms, body } = itemRow.parse(row)
+        return { seq, receivedAtMs: at_ms, value: JSON.parse(body) as unknown }
+      })
+  }
+
+  count(device: string, stream: Stream): number {
+    const row = this.#database
+      .prepare('SELECT count(*) AS n FROM items WHERE device = ? AND stream = ?')
+      .get(device, stream)
+    return numberRow.parse(row).n
+  }
+
+  log(device: string): LogRow | undefined {
+    return logRow.safeParse(
+      this.#database.prepare('SELECT * FROM logs WHERE device = ?').get(device),
+    ).data
+  }
+
+  setLog(device: string, log: LogRow): void {
+    this.#database
+      .prepare(
+        `INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (device) DO UPDATE SET size = excluded.size,
+         hash = excluded.hash, edge = excluded.edge, name = excluded.name, key = excluded.key, note = excluded.note,
+         proven = excluded.proven`,
+      )
+      .run(device, log.size, log.hash, log.edge, log.name, log.key, log.note, log.proven)
+  }
+
+  setFact(device: string, name: string, atMs: number, value: unknown): void {
+    this.#database
+      .prepare(
+        'INSERT INTO facts VALUES (?, ?, ?, ?) ON CONFLICT (device, name) DO UPDATE SET at_ms = excluded.at_ms, value = excluded.value',
+      )
+      .run(device, name, atMs, JSON.stringify(value))
+  }
+
+  fact(device: string, name: string): unknown {
+    const row = this.#database
+      .prepare('SELECT value FROM facts WHERE device = ? AND name = ?')
+      .get(device, name)
+    const found = z.object({ value: z.string() }).safeParse(row).data
+    return found && (JSON.parse(found.value) as unknown)
+  }
+
+  devices(): readonly string[] {
+    const rows = this.#database.prepare('SELECT DISTINCT device FROM facts ORDER BY device').all()
+    return rows.map(row => z.object({ device: z.string() }).parse(row).device)
+  }
+
+  alert(device: string, atMs: number, code: string, message: string): void {
+    this.#database
+      .prepare('INSERT INTO alerts (device, at_ms, code, message) VALUES (?, ?, ?, ?)')
+      .run(device, atMs, code, message)
+  }
+
+  alerts(device: string): readonly { readonly code: string; readonly message: string }[] {
+    const rows = this.#database
+      .prepare('SELECT code, message FROM alerts WHERE device = ? ORDER BY id')
+      .all(device)
+    return rows.map(row => z.object({ code: z.string(), message: z.string() }).parse(row))
+  }
+
+  #advance(device: string, stream: Stream, from: number): number {
+    const nextItem = this.#database.prepare(
+      'SELECT seq AS n FROM items WHERE device = ? AND stream = ? AND seq > ? ORDER BY seq',
+    )
+    const loss = this.#database.prepare(
+      'SELECT last AS n FROM losses WHERE device = ? AND stream = ? AND first <= ? AND last >= ?',
+    )
+    let at = from
+    for (;;) {
+      const before = at
+      for (const row of nextItem.iterate(device, stream, at)) {
+        const { n } = numberRow.parse(row)
+        if (n !== at + 1) break
+        at = n
+      }
+      at = numberRow.safeParse(loss.get(device, stream, at + 1, at + 1)).data?.n ?? at
+      if (at === before) return at
+    }
+  }
+}
