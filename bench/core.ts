@@ -39,7 +39,7 @@ interface Desk extends AsyncDisposable {
 }
 
 /** mpfd on a simulated board, as the launcher starts it; resolves when its socket answers. */
-async function startDesk(context: BenchContext, name: string): Promise<Desk> {
+async function startDesk(context: BenchContext, name: string, speed = 1): Promise<Desk> {
   const directory = join(context.directory, name)
   const place = (file: string) => join(directory, file)
   await mkdir(place('stick'), { recursive: true })
@@ -59,7 +59,7 @@ async function startDesk(context: BenchContext, name: string): Promise<Desk> {
       { name: 'motion', role: 'motion', dialect: 'marlin', port: 'simulated', baud: 250_000 },
     ],
     stateDirectory: place('state'),
-    usb: { mountDirectories: [place('stick')], autoStart: 'start', pollIntervalMs: 200 },
+    usb: { mountDirectories: [place('stick')], autoStart: 'start', pollIntervalMs: 1000 },
     control: { socket: place('control.sock') },
     trust: { bundleFile: place('trust.json') },
     keys: { printerKeyFile: place('printer-key.pem') },
@@ -73,7 +73,7 @@ async function startDesk(context: BenchContext, name: string): Promise<Desk> {
       '--config',
       place('mpfd.json'),
       '--simulate',
-      '--simulator-option=--speed=1000000',
+      `--simulator-option=--speed=${speed}`,
       '--simulator-option=--advanced-ok',
     ],
     { stdio: ['ignore', 'ignore', 'inherit'] },
@@ -211,7 +211,7 @@ async function memory(context: BenchContext): Promise<Row> {
       figure: 'not measured: the shared part is absent',
       isMet: undefined,
     }
-  await using desk = await startDesk(context, 'memory')
+  await using desk = await startDesk(context, 'memory', 1_000_000)
   const text = zstdDecompressSync(await readFile(vase))
   const path = join(context.directory, 'huge.mpf')
   context.say('sealing 1 GB')

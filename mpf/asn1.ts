@@ -1,7 +1,16 @@
 /** PKCS#12 and certificate requests: node-forge as an ASN.1 codec only. It never verifies anything; node:crypto signs. */
 
 import { createPublicKey, type KeyObject, sign } from 'node:crypto'
-import forge from 'node-forge'
+import { createRequire } from 'node:module'
+import type Forge from 'node-forge'
+
+let loadedForge: typeof Forge | undefined
+
+/** Loaded on first use: a printer's core never needs it. */
+function loadForge(): typeof Forge {
+  loadedForge ??= createRequire(import.meta.url)('node-forge') as typeof Forge
+  return loadedForge
+}
 
 /** Anything larger is refused before parsing: forge recurses without a bound. */
 const MAX_DER_BYTES = 64 * 1024
@@ -19,21 +28,21 @@ export interface Pkcs12Contents {
  */
 export function readPkcs12(der: Uint8Array, password: string): Pkcs12Contents {
   if (der.length > MAX_DER_BYTES) throw new Error(`PKCS#12 of ${der.length} bytes`)
-  const asn1 = forge.asn1.fromDer(binary(der))
-  const container = forge.pkcs12.pkcs12FromAsn1(asn1, true, password)
-  const { pkcs8ShroudedKeyBag, keyBag, certBag } = forge.pki.oids as Record<string, string>
+  const asn1 = loadForge().asn1.fromDer(binary(der))
+  const container = loadForge().pkcs12.pkcs12FromAsn1(asn1, true, password)
+  const { pkcs8ShroudedKeyBag, keyBag, certBag } = loadForge().pki.oids as Record<string, string>
   const bags = (oid: string | undefined) => (oid && container.getBags({ bagType: oid })[oid]) || []
   const keys = [...bags(pkcs8ShroudedKeyBag), ...bags(keyBag)]
   const [key] = keys
   if (!key || keys.length !== 1) throw new Error(`PKCS#12 with ${keys.length} keys`)
   // forge knows RSA only and keeps other keys as the ASN.1 they came in.
   const keyAsn1 = key.key
-    ? forge.pki.wrapRsaPrivateKey(forge.pki.privateKeyToAsn1(key.key))
+    ? loadForge().pki.wrapRsaPrivateKey(loadForge().pki.privateKeyToAsn1(key.key))
     : key.asn1
   return {
     privateKey: bytes(keyAsn1),
     certificates: bags(certBag).map(bag =>
-      bytes(bag.cert ? forge.pki.certificateToAsn1(bag.cert) : bag.asn1),
+      bytes(bag.cert ? loadForge().pki.certificateToAsn1(bag.cert) : bag.asn1),
     ),
   }
 }
@@ -61,8 +70,8 @@ export function createCsr(
 ): Uint8Array {
   const algorithm = SIGNATURE_OF_CURVE[key.asymmetricKeyDetails?.namedCurve ?? '']
   if (!algorithm) throw new Error('a request needs a P-256 or P-384 key')
-  const { asn1 } = forge
-  const sequence = (...items: forge.asn1.Asn1[]) =>
+  const { asn1 } = loadForge()
+  const sequence = (...items: Forge.asn1.Asn1[]) =>
     asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SEQUENCE, true, items)
   const oid = (text: string) =>
     asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OID, false, asn1.oidToDer(text).getBytes())
@@ -70,7 +79,12 @@ export function createCsr(
     asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SET, true, [
       sequence(
         oid(type),
-        asn1.create(asn1.Class.UNIVERSAL, asn1.Type.UTF8, false, forge.util.encodeUtf8(value)),
+        asn1.create(
+          asn1.Class.UNIVERSAL,
+          asn1.Type.UTF8,
+          false,
+          loadForge().util.encodeUtf8(value),
+        ),
       ),
     ])
   const names = [name(OID.commonName, subject.commonName)]
@@ -96,8 +110,8 @@ function binary(der: Uint8Array): string {
   return Buffer.from(der).toString('latin1')
 }
 
-function bytes(asn1: forge.asn1.Asn1): Uint8Array {
-  return Buffer.from(forge.asn1.toDer(asn1).getBytes(), 'latin1')
+function bytes(asn1: Forge.asn1.Asn1): Uint8Array {
+  return Buffer.from(loadForge().asn1.toDer(asn1).getBytes(), 'latin1')
 }
 
 /** One DER value: content bytes of a primitive type, or the values inside a constructed one. */
@@ -117,25 +131,25 @@ export function encodeDer(node: DerNode): Uint8Array {
 export function decodeDer(der: Uint8Array): DerNode {
   if (der.length > MAX_DER_BYTES) throw new Error(`DER of ${der.length} bytes`)
   const options = { strict: true, parseAllBytes: true, decodeBitStrings: false }
-  return fromForge(forge.asn1.fromDer(binary(der), options as unknown as boolean))
+  return fromForge(loadForge().asn1.fromDer(binary(der), options as unknown as boolean))
 }
 
 /** The content bytes of an object identifier like '2.5.4.3'. */
 export function oidBytes(text: string): Uint8Array {
-  return Buffer.from(forge.asn1.oidToDer(text).getBytes(), 'latin1')
+  return Buffer.from(loadForge().asn1.oidToDer(text).getBytes(), 'latin1')
 }
 
-function toForge(node: DerNode): forge.asn1.Asn1 {
-  const { asn1 } = forge
+function toForge(node: DerNode): Forge.asn1.Asn1 {
+  const { asn1 } = loadForge()
   const kind = node.isContext ? asn1.Class.CONTEXT_SPECIFIC : asn1.Class.UNIVERSAL
   if ('items' in node) return asn1.create(kind, node.tag, true, node.items.map(toForge))
   return asn1.create(kind, node.tag, false, binary(node.bytes))
 }
 
-function fromForge(node: forge.asn1.Asn1): DerNode {
+function fromForge(node: Forge.asn1.Asn1): DerNode {
   const head = {
     tag: node.type,
-    isContext: node.tagClass === forge.asn1.Class.CONTEXT_SPECIFIC,
+    isContext: node.tagClass === loadForge().asn1.Class.CONTEXT_SPECIFIC,
   }
   if (typeof node.value === 'string') return { ...head, bytes: Buffer.from(node.value, 'latin1') }
   return { ...head, items: node.value.map(fromForge) }

@@ -1,15 +1,21 @@
 /** The post-quantum hybrid of key transport: HPKE (RFC 9180) with MLKEM1024-P384, HKDF-SHA384, AES-256-GCM. The only file that imports `hpke`. */
 
 import { createHash } from 'node:crypto'
-import { AEAD_AES_256_GCM, CipherSuite, KDF_HKDF_SHA384, KEM_MLKEM1024_P384, type Key } from 'hpke'
+import type { CipherSuite, Key } from 'hpke'
 import { encodeBase64url } from './base64url.ts'
 import { MpfError } from './errors.ts'
 
 let madeSuite: CipherSuite<Key> | undefined
 
-/** Made on first use: Node warns that its ML-KEM is experimental as soon as it is asked about it. KEM id 0x0051 of the HPKE registry. */
-function suite(): CipherSuite<Key> {
-  madeSuite ??= new CipherSuite<Key>(KEM_MLKEM1024_P384, KDF_HKDF_SHA384, AEAD_AES_256_GCM)
+/** Loaded and made on first use: Node warns that its ML-KEM is experimental as soon as it is asked about it. KEM id 0x0051 of the HPKE registry. */
+async function suite(): Promise<CipherSuite<Key>> {
+  if (madeSuite) return madeSuite
+  const hpke = await import('hpke')
+  madeSuite = new hpke.CipherSuite<Key>(
+    hpke.KEM_MLKEM1024_P384,
+    hpke.KDF_HKDF_SHA384,
+    hpke.AEAD_AES_256_GCM,
+  )
   return madeSuite
 }
 
@@ -24,10 +30,11 @@ export interface HybridKeyPair {
 }
 
 export async function generateHybridKey(): Promise<HybridKeyPair> {
-  const pair = await suite().GenerateKeyPair(true)
+  const kem = await suite()
+  const pair = await kem.GenerateKeyPair(true)
   return {
-    publicKey: await suite().SerializePublicKey(pair.publicKey),
-    privateKey: await suite().SerializePrivateKey(pair.privateKey),
+    publicKey: await kem.SerializePublicKey(pair.publicKey),
+    privateKey: await kem.SerializePrivateKey(pair.privateKey),
   }
 }
 
@@ -42,8 +49,8 @@ export async function sealHybrid(
   publicKey: Uint8Array,
   info: Uint8Array,
 ): Promise<Uint8Array> {
-  const key = await suite().DeserializePublicKey(publicKey)
-  const { encapsulatedSecret, ciphertext } = await suite().Seal(key, plaintext, { info })
+  const key = await (await suite()).DeserializePublicKey(publicKey)
+  const { encapsulatedSecret, ciphertext } = await (await suite()).Seal(key, plaintext, { info })
   return Buffer.concat([encapsulatedSecret, ciphertext])
 }
 
@@ -54,9 +61,11 @@ export async function openHybrid(
   info: Uint8Array,
 ): Promise<Uint8Array> {
   try {
-    const key = await suite().DeserializePrivateKey(privateKey)
-    const { Nenc } = suite().KEM
-    return await suite().Open(key, sealed.subarray(0, Nenc), sealed.subarray(Nenc), { info })
+    const key = await (await suite()).DeserializePrivateKey(privateKey)
+    const { Nenc } = (await suite()).KEM
+    return await (await suite()).Open(key, sealed.subarray(0, Nenc), sealed.subarray(Nenc), {
+      info,
+    })
   } catch {
     throw new MpfError('MPF_UNWRAP', 'content keys could not be unwrapped')
   }
