@@ -106,7 +106,18 @@ const printer = z.strictObject({
 const controller = z.strictObject({
   name,
   role: z.literal('motion'),
-  dialect: z.literal('marlin'),
+  /** What the board speaks; 'auto' asks it. */
+  dialect: z.enum([
+    'auto',
+    'marlin',
+    'prusa',
+    'buddy',
+    'grbl',
+    'grblhal',
+    'klipper',
+    'smoothie',
+    'reprap',
+  ]),
   /** A serial device, or 'simulated': a controller inside the program, for demo and tests. */
   port: z.union([z.literal('simulated'), absolutePath], 'expected an absolute path or "simulated"'),
   baud: z.int().min(9600).max(4_000_000).default(115_200),

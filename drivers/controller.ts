@@ -72,7 +72,7 @@ export type ControllerEvent =
     }
   /** The port went away and is being looked for; nothing is lost yet. */
   | { readonly kind: 'detached'; readonly error: Error }
-  /** The port is back and the controller did not restart: it had received everything before the numbered line `from`. */
+  /** The port is back and the controller did not restart: it had received everything before line `from` of the wire. */
   | { readonly kind: 'reattached'; readonly from: number }
   | { readonly kind: 'lost'; readonly error: Error }
 

@@ -36,6 +36,8 @@ export interface Codec {
   isEmergencyCommand(text: string): boolean
   /** How an emergency command is written where a number would hide it (Buddy compares the bare word); default: as any other. */
   readonly isEmergencyBare: boolean
+  /** What ends a half line before a repeated one; empty where an empty line would be acknowledged. */
+  readonly lineBreak: string
 }
 
 /** The first words on an opened port. */
@@ -56,7 +58,7 @@ export interface Identification {
   /** `undefined`: not this dialect, or the answer came damaged. */
   identityOf(replies: readonly Reply[]): ControllerIdentity | undefined
   /** What the identity teaches about buffers. */
-  learn(identity: ControllerIdentity, window: SendWindow<unknown>): void
+  learn(identity: ControllerIdentity, window: SendWindow<unknown>, replies: readonly Reply[]): void
 }
 
 /** The strongest stop. */

@@ -1,18 +1,33 @@
 /** Which driver speaks which dialect, and who finds out: the table a new dialect is added to. */
 import type { Clock } from '#lib/clock.ts'
 import type { ControllerEvent, MotionController } from './controller.ts'
-
+import { DIALECT_NAMES, type DialectName, type Dialect as DialectRow } from './dialect.ts'
+import { grbl, grblhal } from './grbl/dialect.ts'
+import { klipper } from './klipper/dialect.ts'
 import { marlin } from './marlin/dialect.ts'
+import { buddy, prusa } from './prusa/dialect.ts'
+import { reprap, reprapCrc16 } from './reprap/dialect.ts'
+import { detectDialect } from './shell/detect.ts'
 import { openDriver } from './shell/driver.ts'
+import { smoothie } from './smoothie/dialect.ts'
 import type { Tuning } from './tuning.ts'
 
-const TABLE = { marlin } as const
+const TABLE: Readonly<Record<DialectName, DialectRow>> = {
+  marlin,
+  prusa,
+  buddy,
+  grbl,
+  grblhal,
+  klipper,
+  smoothie,
+  reprap,
+}
 
-/** A dialect by the name the configuration uses. */
-export type Dialect = keyof typeof TABLE
+/** A dialect by the name the configuration uses; `auto` asks the controller. */
+export type Dialect = DialectName | 'auto'
 
 /** The names of {@link Dialect}. */
-export const DIALECTS = Object.keys(TABLE) as readonly Dialect[]
+export const DIALECTS: readonly Dialect[] = ['auto', ...DIALECT_NAMES]
 
 /** What a printer's configuration says about one controller. `tuning` overrides single numbers of the dialect's own. */
 export interface ControllerConfig {
@@ -22,6 +37,8 @@ export interface ControllerConfig {
   readonly baud: number
   /** How long a lost port is looked for while a program is streamed; 0 (default) = the print ends at once. */
   readonly reattachWithinMs?: number
+  /** RepRapFirmware only: the check its port is configured to demand; default `xor`. */
+  readonly checksum?: 'xor' | 'crc16'
   readonly tuning?: Partial<Tuning>
 }
 
@@ -42,6 +59,9 @@ export async function openController(
   config: ControllerConfig,
   ports: ControllerPorts,
 ): Promise<MotionController> {
-  const { dialect: name, reattachWithinMs = 0, ...options } = config
-  return openDriver({ ...options, ...ports, reattachWithinMs, dialect: TABLE[name] })
+  const { dialect: name, checksum, reattachWithinMs = 0, ...options } = config
+  const found = name === 'auto' ? await detectDialect({ ...options, ...ports }) : name
+  const isCrc = found === 'reprap' && checksum === 'crc16'
+  const dialect = isCrc ? reprapCrc16 : TABLE[found]
+  return openDriver({ ...options, ...ports, reattachWithinMs, dialect })
 }

@@ -55,7 +55,7 @@ export type Reply =
   | { readonly kind: 'message'; readonly text: string }
 
 /** An acknowledgement that says nothing else. */
-export const PLAIN_OK: Reply = Object.freeze({
+export const PLAIN_OK: Extract<Reply, { kind: 'ok' }> = Object.freeze({
   kind: 'ok',
   line: undefined,
   plannerFree: undefined,

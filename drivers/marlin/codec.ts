@@ -110,4 +110,5 @@ export const marlinCodec: Codec = {
   acknowledgedBy: text => (isTemperatureQuery(text) ? 'temperatures' : 'ok'),
   isEmergencyCommand,
   isEmergencyBare: false,
+  lineBreak: '\n',
 }

@@ -129,7 +129,7 @@ export class Conversation {
 
   /** The kernel takes bytes again. */
   onDrain(): void {
-    this.#sender.resume()
+    this.#sender.drained()
   }
 
   /** Writes what may be written, before the next event of the loop. */
@@ -148,8 +148,7 @@ export class Conversation {
     if (this.progress.probed()) this.#health.stalls++
     if (this.#failure || this.isDetached || this.window.settlingFrom !== undefined) return
     if (this.#dialect.probe.kind === 'bytes') return this.askStatus()
-    // The line feed ends a line whose own was lost on the way; alone it is not acknowledged.
-    this.#sender.write(`\n${this.outbox.nextProbe()}`)
+    this.#sender.write(this.outbox.nextProbe())
   }
 
   /** Ends everything that waits, once. The link stays for an emergency stop. */
@@ -168,17 +167,14 @@ export class Conversation {
     this.window.expecting = 'nothing'
   }
 
-  /** The port is back and the controller has received every line before `from`. */
-  attach(link: SerialLink, from: number): void {
+  /** The port is back and the controller has received every line before `from`; `undefined`: it must be asked. */
+  attach(link: SerialLink, from: number | undefined): void {
     this.#sender.attach(link)
-    this.window.settlingFrom = from
     this.progress.moved()
-    this.settled()
-  }
-
-  /** The emergency stop's bytes. */
-  emergencyBytes(): string {
-    return this.#dialect.stop.bytes(this.window.next)
+    this.window.settlingFrom = from
+    if (from !== undefined) this.settled()
+    else if (this.inFlight > 0) this.probe()
+    else this.#sender.resume()
   }
 
   #issue(
@@ -248,7 +244,9 @@ export class Conversation {
   }
 
   #settleLater(): void {
-    this.#clock.sleep(this.#tuning.settleMs).then(
+    // Stale lines of the window must have crossed the wire and been refused.
+    const settleMs = this.#tuning.settleMs + this.#health.wireMs(this.window.outstandingBytes)
+    this.#clock.sleep(settleMs).then(
       () => {
         if (this.#failure || this.isDetached) return
         if (this.window.settlingFrom === undefined) this.probe()

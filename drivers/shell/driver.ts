@@ -119,7 +119,6 @@ class Driver implements MotionController {
     })
     this.identity = await identify(conversation, dialect, tuning, signal)
     const { capabilities } = this.identity
-    dialect.identification.learn(this.identity, conversation.window)
     health.hasHostActions = capabilities.HOST_ACTION_COMMANDS !== false
     conversation.isEmergencyParsed =
       capabilities.EMERGENCY_PARSER === true || dialect.codec.isEmergencyBare
@@ -188,7 +187,7 @@ class Driver implements MotionController {
     const halted = new Promise<'halted'>(resolve => {
       this.#onHalted = () => resolve('halted')
     })
-    this.#line.write(conversation.emergencyBytes())
+    this.#line.write(this.#dialect.stop.bytes(conversation.window.next))
     conversation.fail(new DriverError('DRIVER_HALTED', 'emergency stop'))
     const verified = this.#options.clock.sleep(this.#tuning.stopVerifyMs, this.#closing.signal)
     const outcome = isAlreadyHalted
@@ -247,7 +246,7 @@ class Driver implements MotionController {
       onBack: (link, from) => {
         this.#line.health.reattachments++
         conversation.attach(link, from)
-        this.#publish({ kind: 'reattached', from })
+        this.#publish({ kind: 'reattached', from: from ?? conversation.window.received + 1 })
       },
     }).catch((reason: unknown) => {
       conversation.fail(reason instanceof DriverError ? reason : error)

@@ -47,6 +47,11 @@ export class Health {
     this.#streamedSinceMs = isStreaming ? nowMs : undefined
   }
 
+  /** How long the wire takes for so many bytes. */
+  wireMs(bytes: number): number {
+    return ((bytes * BITS_PER_BYTE) / this.#baud) * MS_PER_S
+  }
+
   sent(bytes: number): void {
     this.bytesSent += bytes
     if (this.#streamedSinceMs !== undefined) this.#streamedBytes += bytes

@@ -6,7 +6,7 @@ import type { Tuning } from '../tuning.ts'
 import type { Conversation } from './conversation.ts'
 
 /**
- * Asks who answers.
+ * Asks who answers, and lets the window learn from it.
  * @throws DriverError `DRIVER_NOT_RECOGNISED` when it is not of this dialect.
  */
 export async function identify(
@@ -19,8 +19,11 @@ export async function identify(
   if (identification.sync !== undefined) await conversation.command(identification.sync, signal)
   for (let attempt = 0; attempt < tuning.identifyAttempts; attempt++) {
     answer = await conversation.command(identification.ask, signal)
-    const identity = identification.identityOf(answer.map(line => parseReply(line)))
-    if (identity) return identity
+    const replies = answer.map(line => parseReply(line))
+    const identity = identification.identityOf(replies)
+    if (!identity) continue
+    identification.learn(identity, conversation.window, replies)
+    return identity
   }
   throw new DriverError(
     'DRIVER_NOT_RECOGNISED',
@@ -31,17 +34,35 @@ export async function identify(
 /** Reads where the controller believes to be; `undefined` when every answer came damaged. Millimetres. */
 export async function readPosition(
   conversation: Conversation,
-  { positionQuery, parseReply }: Dialect,
+  { positionQuery, parseReply, drain }: Dialect,
   tuning: Tuning,
   signal?: AbortSignal,
 ): Promise<Position | undefined> {
-  if (positionQuery === undefined) return (await conversation.status()).position
+  if (positionQuery === undefined) return statusPosition(conversation, drain, signal)
   for (let attempt = 0; attempt < tuning.identifyAttempts; attempt++) {
     for (const line of await conversation.command(positionQuery, signal)) {
       const reply = parseReply(line)
       const said = reply.kind === 'ok' ? reply.report : reply
       if (said?.kind === 'position') return said.position
     }
+  }
+  return undefined
+}
+
+/** grbl tells its work offset only in one report of thirty (REPORT_WCO_REFRESH_BUSY_COUNT). */
+const STATUS_ATTEMPTS = 40
+
+// A status report tells where the machine is, not where the program has got to: the two are one once it stands.
+async function statusPosition(
+  conversation: Conversation,
+  drain: string,
+  signal: AbortSignal | undefined,
+): Promise<Position | undefined> {
+  await conversation.command(drain, signal)
+  for (let attempt = 0; attempt < STATUS_ATTEMPTS; attempt++) {
+    signal?.throwIfAborted()
+    const { position } = await conversation.status()
+    if (position) return position
   }
   return undefined
 }

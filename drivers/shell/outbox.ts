@@ -65,9 +65,10 @@ export class Outbox {
   /** A line whose answer tells how far the controller is, whatever room there is: the next old line of a rewind, or else a mark. */
   nextProbe(): string {
     const rewound = takeRewound(this.#window)
-    if (rewound) return rewound.frame
+    // The line break ends a line whose own was lost on the way; alone it is not acknowledged.
+    if (rewound) return `${this.#codec.lineBreak}${rewound.frame}`
     this.#retireMarks()
-    return this.#appendMark()
+    return `${this.#codec.lineBreak}${this.#appendMark()}`
   }
 
   /** Rejects whatever waits or is in flight. */
@@ -106,7 +107,9 @@ export class Outbox {
     if (!hasRoom(this.#window, entry.frame.length)) return ''
     takeRewound(this.#window)
     // First of a rewind: ends whatever half line the controller's own flush left behind.
-    return this.#window.cursor - 1 === this.#window.received + 1 ? `\n${entry.frame}` : entry.frame
+    return this.#window.cursor - 1 === this.#window.received + 1
+      ? `${this.#codec.lineBreak}${entry.frame}`
+      : entry.frame
   }
 
   #nextCommand(ticket: Ticket): string {

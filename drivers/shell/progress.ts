@@ -3,6 +3,11 @@ import type { Clock } from '#lib/clock.ts'
 import type { Tuning } from '../tuning.ts'
 import { inFlightLines, type SendWindow } from '../window/send-window.ts'
 
+/** A framed mark at its longest. */
+const PROBE_BYTES = 24
+/** Probes that fit the smallest receive ring beside nothing else: 64 bytes. */
+const PROBES_IN_RING = 2
+
 /** Progress of the acknowledgements of one conversation. */
 export class Progress {
   readonly #clock: Clock
@@ -39,13 +44,22 @@ export class Progress {
   }
 
   /**
-   * Milliseconds without progress after which the next probe is due. Where a probe would take the last free slot, or the
-   * controller said it is busy, it waits for longer than a busy interval: probes must not pile up behind an M109.
+   * Milliseconds without progress after which the next probe is due. Where a probe would not fit the receive ring or take the slot
+   * kept free for a stop, or the controller said it is busy, it waits for longer than a busy interval: probes must not pile up
+   * behind an M109.
    */
   get probeDelayMs(): number {
-    const { bufferLines, reservedLines } = this.#window
-    const isTight = this.#isBusy || inFlightLines(this.#window) >= bufferLines - reservedLines
-    const afterMs = isTight ? this.#tuning.probeBusyAfterMs : this.#tuning.probeAfterMs
+    const afterMs =
+      this.#isBusy || this.#isTight ? this.#tuning.probeBusyAfterMs : this.#tuning.probeAfterMs
     return Math.min(afterMs * 2 ** this.#probes, this.#tuning.maxProbeAfterMs)
+  }
+
+  get #isTight(): boolean {
+    const { bufferLines, reservedLines, outstandingBytes, ringBytes, rules } = this.#window
+    const lines = inFlightLines(this.#window)
+    if (reservedLines > 0 && lines >= bufferLines - reservedLines) return true
+    // The Marlin family queues lines apart from its receive ring: what the window allows is in the queue, the ring is empty.
+    const isQueued = rules.okAfterResend !== 'never' && lines < bufferLines + PROBES_IN_RING
+    return !isQueued && outstandingBytes + PROBE_BYTES > ringBytes
   }
 }

@@ -20,13 +20,13 @@ export interface ReattachOptions {
   /** The program line acknowledged last, for the message of a reset. */
   readonly lastExecuted: number
   readonly signal: AbortSignal
-  /** The controller is back and has received every line before `from`. The line's listener is the old one again. */
-  readonly onBack: (link: SerialLink, from: number) => void
+  /** The controller is back and has received every line before `from`; `undefined`: the ordinary probe will tell. The line's listener is the old one again. */
+  readonly onBack: (link: SerialLink, from: number | undefined) => void
 }
 
 /** What the controller's first words say. */
 type Answer =
-  | { readonly kind: 'from'; readonly from: number }
+  | { readonly kind: 'from'; readonly from: number | undefined }
   | { readonly kind: 'restarted' }
   | { readonly kind: 'none' }
 
@@ -88,7 +88,7 @@ async function ask(
     const answer = await Promise.race([answered, waited])
     if (answer.kind !== 'none') return answer
   }
-  return isBySilence ? { kind: 'from', from: window.received + 1 } : { kind: 'none' }
+  return isBySilence ? { kind: 'from', from: undefined } : { kind: 'none' }
 }
 
 function createHearing({ dialect, window }: ReattachOptions): Hearing {

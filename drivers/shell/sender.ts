@@ -21,6 +21,7 @@ export class Sender {
   #isWritable = true
   #isPumping = false
   #isPumpDue = false
+  #isPaused = false
   #isEnded = false
 
   constructor(options: SenderOptions) {
@@ -38,7 +39,7 @@ export class Sender {
     // A line being pulled may issue commands: they are taken by the pump that runs.
     if (this.#isPumping) return false
     onPump()
-    if (this.#isEnded || !this.#isWritable || !this.#link) return false
+    if (this.#isEnded || this.#isPaused || !this.#isWritable || !this.#link) return false
     const wasIdle = inFlightLines(window) === 0
     this.#isPumping = true
     const frames = outbox.nextFrames()
@@ -66,11 +67,16 @@ export class Sender {
 
   /** Nothing more of the outbox is written until {@link resume}. */
   pause(): void {
-    this.#isWritable = false
+    this.#isPaused = true
   }
 
-  /** The kernel takes bytes again, or the reason of a pause is gone. */
   resume(): void {
+    this.#isPaused = false
+    this.pump()
+  }
+
+  /** The kernel takes bytes again. */
+  drained(): void {
     this.#isWritable = true
     this.pump()
   }

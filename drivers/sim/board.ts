@@ -1,7 +1,9 @@
-/** A simulated Marlin on a real pseudo-terminal: wires firmware, faults and wire speed together. */
+/** A simulated board on a real pseudo-terminal: wires firmware, faults and wire speed together. */
 import { createHash } from 'node:crypto'
+import { rmSync, symlinkSync } from 'node:fs'
 import { createFlipper, type FaultEvent, type FaultPlan, NO_FAULTS, seeded } from './faults.ts'
 import { Firmware, type FirmwareOptions } from './firmware.ts'
+import { BUFFERS } from './personality.ts'
 import { openPty, type Pty } from './pty.ts'
 import { createWire, type Wire } from './wire.ts'
 
@@ -11,6 +13,8 @@ export interface SimulatedMarlinOptions extends Partial<FirmwareOptions> {
   readonly faults?: FaultPlan
   /** Each executed command in order: its exact text, without number, checksum or terminator. */
   readonly onExecuted?: (text: string) => void
+  /** A symbolic link kept pointing at the board's port, as udev's by-path names are: what a host opens after a replug. */
+  readonly linkPath?: string
 }
 
 /** What happened on the board since it started. `executedSha256` covers each executed text followed by a line feed. */
@@ -36,15 +40,17 @@ export interface SimulatedMarlin extends AsyncDisposable {
   inflict(fault: FaultEvent): void
 }
 
-const DEFAULTS: FirmwareOptions = {
-  ringBytes: 127,
-  bufferLines: 4,
+const DEFAULTS: Omit<FirmwareOptions, 'ringBytes' | 'bufferLines'> = {
+  dialect: 'marlin',
   hasAdvancedOk: false,
   hasEmergencyParser: true,
   hasAutoreport: true,
   speed: 1,
   busyIntervalMs: 2000,
 }
+
+/** Long enough for a host to notice, short enough for a test. */
+const UNPLUGGED_MS = 150
 
 /** Digesting a few thousand characters at a time costs a tenth of digesting each line. */
 const DIGEST_BATCH_CHARS = 16_384
@@ -55,7 +61,9 @@ export function startSimulatedMarlin(options: SimulatedMarlinOptions = {}): Simu
 }
 
 class Board implements SimulatedMarlin {
-  readonly #pty: Pty
+  #pty: Pty
+  readonly #linkPath: string | undefined
+  #replug: NodeJS.Timeout | undefined
   readonly #firmware: Firmware
   readonly #faults: FaultPlan
   readonly #random: () => number
@@ -82,17 +90,17 @@ class Board implements SimulatedMarlin {
       reply: line => this.#reply(line),
       executed: text => this.#executed(text),
     })
-    this.#pty = openPty()
+    this.#linkPath = options.linkPath
+    this.#pty = this.#plugIn()
     const baud = options.baud ?? 0
     this.#inbound = createWire(baud, bytes => this.#receive(bytes))
     this.#outbound = createWire(baud, bytes => this.#pty.write(bytes))
-    this.#pty.onData(bytes => this.#inbound.push(bytes))
     this.#firmware.restart()
     this.#flush()
   }
 
   get port(): string {
-    return this.#pty.path
+    return this.#linkPath ?? this.#pty.path
   }
 
   summary(): SimulationSummary {
@@ -106,7 +114,7 @@ class Board implements SimulatedMarlin {
       maxBedC: machine.maxBedC,
       isHeating: machine.isHeating,
       isHalted: this.#firmware.isHalted,
-      overrunBytes: this.#firmware.overrunBytes,
+      overrunBytes: this.#firmware.receiver.overrunBytes,
       flippedBytes: this.#flippedBytes,
       position: { x: X, y: Y, z: Z, e: E },
     }
@@ -114,6 +122,8 @@ class Board implements SimulatedMarlin {
 
   inflict(fault: FaultEvent): void {
     if (fault === 'unplug') this.#unplug()
+    else if (fault === 'bump') this.#bump(false)
+    else if (fault === 'brownout') this.#bump(true)
     else if (fault === 'silence') this.#isSilent = true
     else if (fault === 'reset') this.#firmware.restart()
     else if (fault === 'kill') this.#firmware.kill()
@@ -125,7 +135,32 @@ class Board implements SimulatedMarlin {
     this.#unplug()
   }
 
+  #plugIn(): Pty {
+    const pty = openPty()
+    pty.onData(bytes => this.#inbound.push(bytes))
+    if (this.#linkPath === undefined) return pty
+    rmSync(this.#linkPath, { force: true })
+    symlinkSync(pty.path, this.#linkPath)
+    return pty
+  }
+
+  // The board goes on by itself while nobody hears it; a brown-out takes its memory too.
+  #bump(isBrownout: boolean): void {
+    this.#replies = ''
+    this.#pty.close()
+    if (isBrownout) {
+      this.#firmware.restart()
+      this.#replies = ''
+    }
+    clearTimeout(this.#replug)
+    this.#replug = setTimeout(() => {
+      this.#pty = this.#plugIn()
+      this.#run()
+    }, UNPLUGGED_MS)
+  }
+
   #unplug(): void {
+    clearTimeout(this.#replug)
     this.#wake?.cancel()
     this.#isSilent = true
     this.#inbound.close()
@@ -183,8 +218,14 @@ class Board implements SimulatedMarlin {
 }
 
 function firmwareOptionsOf(options: SimulatedMarlinOptions): FirmwareOptions {
-  const { baud: _baud, faults: _faults, onExecuted: _onExecuted, ...firmware } = options
-  return { ...DEFAULTS, ...firmware }
+  const {
+    baud: _baud,
+    faults: _faults,
+    onExecuted: _onExecuted,
+    linkPath: _linkPath,
+    ...firmware
+  } = options
+  return { ...DEFAULTS, ...BUFFERS[firmware.dialect ?? 'marlin'], ...firmware }
 }
 
 // Below the grain of a timer the next turn of the event loop is soon enough.

@@ -35,12 +35,20 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   M114: firmware => {
     const { X, Y, Z, E } = firmware.machine.position
-    firmware.reply(
-      `X:${X.toFixed(2)} Y:${Y.toFixed(2)} Z:${Z.toFixed(2)} E:${E.toFixed(2)} Count X:0 Y:0 Z:0`,
+    firmware.answer(
+      'M114',
+      `${firmware.personality.positionPrefix}X:${X.toFixed(firmware.personality.positionDecimals)} Y:${Y.toFixed(firmware.personality.positionDecimals)} Z:${Z.toFixed(firmware.personality.positionDecimals)} E:${E.toFixed(firmware.personality.positionDecimals)} Count X:0 Y:0 Z:0`,
     )
     return undefined
   },
-  M115: identify,
+  M115: firmware => {
+    firmware.personality.identify(firmware)
+    return undefined
+  },
+  $I: firmware => {
+    firmware.personality.identify(firmware)
+    return undefined
+  },
   M118: (firmware, text) => {
     firmware.reply(text.slice('M118'.length).trimStart())
     return undefined
@@ -65,10 +73,11 @@ const INERT = new Set(
 
 /** Executes one command; a returned block holds the queue until it is done. */
 export function execute(firmware: Firmware, text: string): Block | undefined {
+  if (text === '') return undefined
   const code = codeOf(text)
-  const command = COMMANDS[code]
+  const command = firmware.isSpoken(code) ? COMMANDS[code] : undefined
   if (command) return command(firmware, text)
-  if (!INERT.has(code)) firmware.reply(`echo:Unknown command: "${text}"`)
+  if (!INERT.has(code) || !firmware.isSpoken(code)) firmware.answerUnknown(text)
   return undefined
 }
 
@@ -178,20 +187,4 @@ function setRelativeE(firmware: Firmware, isRelative: boolean): undefined {
 function setPosition(firmware: Firmware, text: string): undefined {
   const { F: _feedrate, ...axes } = moveWords(text)
   Object.assign(firmware.machine.position, axes)
-}
-
-function identify(firmware: Firmware): undefined {
-  const { options } = firmware
-  firmware.reply(
-    'FIRMWARE_NAME:Marlin 2.1.2.1 (Sim) SOURCE_CODE_URL:github.com/MarlinFirmware/Marlin PROTOCOL_VERSION:1.0 MACHINE_TYPE:Simulated Printer EXTRUDER_COUNT:1 UUID:cede2a2f-41a2-4748-9b12-c55c62f367ff',
-  )
-  const capabilities = {
-    AUTOREPORT_TEMP: options.hasAutoreport,
-    EMERGENCY_PARSER: options.hasEmergencyParser,
-    HOST_ACTION_COMMANDS: true,
-    THERMAL_PROTECTION: true,
-    SDCARD: false,
-  }
-  for (const [name, isPresent] of Object.entries(capabilities))
-    firmware.reply(`Cap:${name}:${isPresent ? 1 : 0}`)
 }

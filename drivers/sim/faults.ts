@@ -11,7 +11,8 @@ export interface FaultPlan {
   readonly events: readonly { readonly kind: FaultEvent; readonly at: number }[]
 }
 
-export type FaultEvent = 'unplug' | 'silence' | 'reset' | 'kill' | 'runaway'
+/** `bump`: the cable is out for a moment, the board stays on; `brownout`: it is out because the board lost its power. */
+export type FaultEvent = 'unplug' | 'silence' | 'reset' | 'kill' | 'runaway' | 'bump' | 'brownout'
 
 const EVENTS: readonly string[] = [
   'unplug',
@@ -19,6 +20,8 @@ const EVENTS: readonly string[] = [
   'reset',
   'kill',
   'runaway',
+  'bump',
+  'brownout',
 ] satisfies FaultEvent[]
 const RATES = {
   seed: 'seed',

@@ -1,9 +1,15 @@
-/** A Marlin 2 as its replies show it: command queue, acknowledgements, waits, reports, kill. Bytes in, lines out, time as an argument. */
+/** A board as its replies show it: command queue, acknowledgements, waits, reports, kill. Bytes in, lines out, time as an argument. */
+import type { DialectName } from '../dialect.ts'
 import { type Block, execute, isKnown } from './commands.ts'
 import { Machine } from './machine.ts'
+import { PERSONALITIES, type Personality } from './personality.ts'
 import { Receiver } from './receiver.ts'
+import { ReportClock } from './report-clock.ts'
+import { statusReport, temperatureReport } from './status-report.ts'
 
 export interface FirmwareOptions {
+  /** Which firmware it is. */
+  readonly dialect: DialectName
   /** RX_BUFFER_SIZE less one, in bytes. */
   readonly ringBytes: number
   /** BUFSIZE, in lines. */
@@ -30,69 +36,88 @@ interface Queued {
   readonly line: number | undefined
 }
 
-const GREETING = [
-  'start',
-  'echo:Marlin 2.1.2.1',
-  'echo: Last Updated: 2022-12-16 | Author: (simulated)',
-]
-
 /** One board from power-on; `restart()` is its reset button. */
 export class Firmware {
   readonly options: FirmwareOptions
+  readonly personality: Personality
   readonly machine = new Machine()
   readonly #outlet: FirmwareOutlet
   #receiver: Receiver
   #queue: Queued[] = []
   #blocked: Block | undefined
   #nowMs = 0
-  #busyAtMs = 0
-  #autoreportAtMs = 0
-  autoreportMs = 0
+  #reports: ReportClock
+  #okText: string | undefined
+  #refusals = 0
+  isHeld = false
   isHalted = false
   executedCommands = 0
 
   constructor(options: FirmwareOptions, outlet: FirmwareOutlet) {
     this.options = options
     this.#outlet = outlet
+    this.personality = PERSONALITIES[options.dialect]
     this.#receiver = this.#newReceiver()
+    this.#reports = new ReportClock(options.busyIntervalMs)
   }
 
-  get overrunBytes(): number {
-    return this.#receiver.overrunBytes
+  /** The serial input, for its counters. */
+  get receiver(): Receiver {
+    return this.#receiver
   }
 
   /** Reset: numbering, queue, heaters and planner are lost; greets. */
   restart(): void {
     this.#receiver = this.#newReceiver()
-    this.#queue = []
-    this.#blocked = undefined
-    this.autoreportMs = 0
+    this.#dropQueue()
+    this.#reports = new ReportClock(this.options.busyIntervalMs)
     this.isHalted = false
-    this.machine.quickStop()
-    this.machine.heatersOff()
-    for (const line of GREETING) this.reply(line)
+    this.machine.restart()
+    for (const line of this.personality.greeting) this.reply(line)
   }
 
   /** `kill()`: heaters off, one last word, then deaf until a reset. */
   kill(reason?: string): void {
-    if (reason !== undefined) this.reply(reason)
-    this.reply('Error:Printer halted. kill() called!')
-    this.reply('//action:poweroff')
-    this.machine.quickStop()
+    for (const line of this.personality.halted(reason)) this.reply(line)
     this.machine.heatersOff()
-    this.#queue = []
-    this.#blocked = undefined
+    this.#dropQueue()
     this.isHalted = true
   }
 
-  reply(line: string): void {
-    this.#outlet.reply(line)
+  #dropQueue(): void {
+    this.#queue = []
+    this.#blocked = undefined
+    this.machine.quickStop()
+  }
+
+  readonly reply = (line: string): void => this.#outlet.reply(line)
+
+  /** The answer of a query: a line of its own, or what the acknowledgement says besides. */
+  answer(code: string, line: string): void {
+    if (this.personality.answersOnOk.includes(code)) this.#okText = `ok ${line}`
+    else this.reply(line)
+  }
+
+  /** A word nobody knows. */
+  answerUnknown(text: string): void {
+    const { lines, isAcknowledgement } = this.personality.unknown(text)
+    for (const line of lines) this.reply(line)
+    if (isAcknowledgement) this.#okText = ''
+  }
+
+  isSpoken(code: string): boolean {
+    return !this.personality.missing.test(code)
+  }
+
+  get isRunning(): boolean {
+    return this.#blocked !== undefined || !this.machine.isIdle || this.#queue.length > 0
   }
 
   /** Takes bytes that arrived by `nowMs` (wall), running as real firmware does whenever the ring is full. */
   receive(bytes: Uint8Array, nowMs: number): void {
     this.#advance(nowMs)
     let i = 0
+    if (this.isHalted) this.#answerHalted(bytes)
     while (i < bytes.length && !this.isHalted) {
       const stored = this.#receiver.fill(bytes, i)
       this.#loop()
@@ -112,18 +137,18 @@ export class Firmware {
   /** Wall time at which {@link run} next has something to do, or `undefined` when only bytes can wake it. */
   nextWakeMs(): number | undefined {
     if (this.isHalted) return undefined
-    let wakeMs = this.autoreportMs > 0 ? this.#autoreportAtMs : Number.POSITIVE_INFINITY
-    if (this.#blocked) {
-      const dueMs = this.#blocked.untilMs(this.machine) / this.options.speed
-      wakeMs = Math.min(wakeMs, dueMs, this.#busyAtMs)
-    }
+    const blocked = this.#blocked
+    const dueMs = blocked ? blocked.untilMs(this.machine) / this.options.speed : undefined
+    const wakeMs = Math.min(
+      this.#reports.nextMs(blocked !== undefined),
+      dueMs ?? Number.POSITIVE_INFINITY,
+    )
     return Number.isFinite(wakeMs) ? wakeMs : undefined
   }
 
   /** M155 S: wall milliseconds between reports, 0 = none. */
   setAutoreport(intervalMs: number): void {
-    this.autoreportMs = intervalMs
-    this.#autoreportAtMs = this.#nowMs + intervalMs
+    this.#reports.setAutoreport(this.#nowMs, intervalMs)
   }
 
   /** M108: ends a wait for heat. */
@@ -136,20 +161,38 @@ export class Firmware {
     return this.#nowMs * this.options.speed
   }
 
-  temperatureReport(): string {
-    const hotend = this.machine.reading('hotend')
-    const bed = this.machine.reading('bed')
-    return `T:${hotend.currentC.toFixed(2)} /${hotend.targetC.toFixed(2)} B:${bed.currentC.toFixed(2)} /${bed.targetC.toFixed(2)} @:0 B@:0`
+  #newReceiver(): Receiver {
+    const { lines: rules } = this.personality
+    return new Receiver({ ...this.options, rules }, command => this.#emergency(command))
   }
 
-  #newReceiver(): Receiver {
-    return new Receiver(this.options, command => this.#emergency(command))
+  #answerHalted(bytes: Uint8Array): void {
+    const { haltedReply, lines } = this.personality
+    if (haltedReply === undefined) return
+    if (lines.realtime.includes('?') && bytes.includes(0x18)) return this.#softReset()
+    for (const byte of bytes)
+      if (byte === 0x0a) for (const line of haltedReply.split('\n')) this.reply(line)
   }
 
   #emergency(command: string): void {
-    if (command === 'M112') this.kill('echo:M112 Shutdown')
+    if (command === '?') this.reply(statusReport(this))
+    else if (command === '!') this.isHeld = true
+    else if (command === '~') this.isHeld = false
+    else if (command === '\x18') this.#softReset()
+    else if (command === 'M112') this.kill('echo:M112 Shutdown')
     else if (command === 'M108') this.breakWait()
     else this.machine.quickStop()
+  }
+
+  // grbl starts anew with its position kept; Smoothie halts.
+  #softReset(): void {
+    if (this.options.dialect === 'smoothie') return this.kill()
+    this.#receiver.flush()
+    this.#dropQueue()
+    this.isHeld = false
+    this.isHalted = false
+    this.machine.heatersOff()
+    for (const line of this.personality.greeting) this.reply(line)
   }
 
   #advance(nowMs: number): void {
@@ -160,7 +203,7 @@ export class Firmware {
   #loop(): void {
     for (;;) {
       this.#fillQueue()
-      if (this.isHalted) return
+      if (this.isHalted || this.isHeld) return
       if (this.#blocked && !this.#unblock()) return
       const command = this.#queue[0]
       if (!command) return
@@ -174,9 +217,9 @@ export class Firmware {
       if (!received) return
       if (received.kind === 'command') this.#enqueue(received)
       else {
-        this.reply(`Error:${received.reason}, Last Line: ${received.lastLine}`)
-        this.reply(`Resend: ${received.lastLine + 1}`)
-        this.reply('ok')
+        const { reason, lastLine } = received
+        for (const line of this.personality.refusal(reason, lastLine, this.#refusals++))
+          this.reply(line)
       }
     }
   }
@@ -194,9 +237,13 @@ export class Firmware {
   #start(command: Queued): void {
     const block = execute(this, command.text)
     if (this.isHalted) return
+    if (this.personality.isAcknowledgedBeforePlan && /^G[01](?!\d)/.test(command.text)) {
+      this.#acknowledge(command)
+      this.#okText = ''
+    }
     if (block && !block.isDone(this.machine)) {
       this.#blocked = block
-      this.#busyAtMs = this.#nowMs + this.options.busyIntervalMs
+      this.#reports.startBusy(this.#nowMs)
       return
     }
     block?.finish?.(this)
@@ -215,14 +262,24 @@ export class Firmware {
 
   #finish(command: Queued): void {
     // The unknown tail of a line cut in two moves nothing: only what was sent whole, or does something, was executed.
-    if (command.line !== undefined || isKnown(command.text)) {
+    const isNumbering = this.personality.lines.numbering === 'sequence'
+    if ((isNumbering && command.line !== undefined) || isKnown(command.text)) {
       this.executedCommands++
       this.#outlet.executed(command.text)
     }
     if (this.isHalted || this.#queue[0] !== command) return
-    if (command.text.startsWith('M105')) this.reply(`ok ${this.temperatureReport()}`)
-    else this.reply(this.#okOf(command))
+    this.#acknowledge(command)
     this.#queue.shift()
+  }
+
+  #acknowledge(command: Queued): void {
+    const said = this.#okText
+    this.#okText = undefined
+    if (said === '') return
+    if (said !== undefined) this.reply(said)
+    else if (command.text.startsWith('M105') && this.isSpoken('M105'))
+      this.reply(`ok ${temperatureReport(this.machine)}`)
+    else this.reply(this.#okOf(command))
   }
 
   #okOf(command: Queued): string {
@@ -234,14 +291,9 @@ export class Firmware {
   }
 
   #report(): void {
-    if (this.autoreportMs > 0 && this.#nowMs >= this.#autoreportAtMs) {
-      this.#autoreportAtMs = this.#nowMs + this.autoreportMs
-      this.reply(` ${this.temperatureReport()}`)
-    }
-    if (this.#blocked && this.#nowMs >= this.#busyAtMs) {
-      this.#busyAtMs = this.#nowMs + this.options.busyIntervalMs
-      if (this.#blocked.isHeating) this.reply(` ${this.temperatureReport()} W:?`)
-      this.reply('echo:busy: processing')
-    }
+    if (this.#reports.takeAutoreport(this.#nowMs)) this.reply(` ${temperatureReport(this.machine)}`)
+    if (!this.#blocked || !this.#reports.takeBusy(this.#nowMs)) return
+    if (this.#blocked.isHeating) this.reply(` ${temperatureReport(this.machine)} W:?`)
+    if (this.personality.hasBusyLines) this.reply('echo:busy: processing')
   }
 }

@@ -96,6 +96,15 @@ export class Machine {
     this.#isPauseExpected = true
   }
 
+  /** Power-on: nobody knows where the head is, and that counts as zero. */
+  restart(): void {
+    this.quickStop()
+    this.heatersOff()
+    Object.assign(this.position, { X: 0, Y: 0, Z: 0, E: 0 })
+    this.isRelative = false
+    this.isRelativeE = false
+  }
+
   reading(heater: 'hotend' | 'bed'): HeaterReading {
     const { currentC, targetC } = this.#heater(heater)
     return { currentC, targetC }

@@ -1,6 +1,7 @@
-/** The simulated Marlin as a process of its own, with its own event loop and its own port. */
+/** A simulated board as a process of its own, with its own event loop and its own port. */
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { DIALECT_NAMES } from '../dialect.ts'
 import { type SimulatedMarlinOptions, startSimulatedMarlin } from './board.ts'
 import { parseFaults } from './faults.ts'
 
@@ -11,8 +12,10 @@ const { values } = parseArgs({
     'advanced-ok': { type: 'boolean', default: false },
     'no-emergency-parser': { type: 'boolean', default: false },
     'no-autoreport': { type: 'boolean', default: false },
-    'ring-bytes': { type: 'string', default: '127' },
-    'buffer-lines': { type: 'string', default: '4' },
+    dialect: { type: 'string', default: 'marlin' },
+    'ring-bytes': { type: 'string' },
+    'buffer-lines': { type: 'string' },
+    link: { type: 'string' },
     fault: { type: 'string', multiple: true, default: [] },
     'executed-fd': { type: 'string' },
   },
@@ -34,14 +37,19 @@ function record(text: string): void {
   unwritten += `${text}\n`
 }
 
+const dialect = DIALECT_NAMES.find(name => name === values.dialect)
+if (!dialect) throw new RangeError(`unknown dialect: ${values.dialect}`)
+
 const options: SimulatedMarlinOptions = {
   baud: Number(values.baud),
   speed: Number(values.speed),
   hasAdvancedOk: values['advanced-ok'],
   hasEmergencyParser: !values['no-emergency-parser'],
   hasAutoreport: !values['no-autoreport'],
-  ringBytes: Number(values['ring-bytes']),
-  bufferLines: Number(values['buffer-lines']),
+  dialect,
+  ...(values['ring-bytes'] === undefined ? {} : { ringBytes: Number(values['ring-bytes']) }),
+  ...(values['buffer-lines'] === undefined ? {} : { bufferLines: Number(values['buffer-lines']) }),
+  ...(values.link === undefined ? {} : { linkPath: values.link }),
   faults: parseFaults(values.fault.join(',')),
   ...(executed ? { onExecuted: record } : {}),
 }

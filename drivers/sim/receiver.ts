@@ -1,9 +1,12 @@
-/** How Marlin 2 takes bytes in: receive ring, emergency parser, line assembly, line numbers and checksums. Pure. */
+/** How a board takes bytes in: receive ring, emergency parser, realtime bytes, line assembly, numbers and checksums. Pure. */
+import { crc16 } from '../reprap/crc16.ts'
+import type { LineRules } from './personality.ts'
 
 export interface ReceiverOptions {
   /** RX_BUFFER_SIZE less one. */
   readonly ringBytes: number
   readonly hasEmergencyParser: boolean
+  readonly rules: LineRules
 }
 
 /** What a complete line turned out to be. `text` has its number and checksum stripped. */
@@ -15,7 +18,7 @@ export type Received =
 const LINE_FEED = 0x0a
 const CARRIAGE_RETURN = 0x0d
 const SEMICOLON = 0x3b
-const MAX_COMMAND_CHARS = 95
+const CRC_DIGITS = 5
 
 /** One serial input. The owner reads the counters and nothing else. */
 export class Receiver {
@@ -43,6 +46,7 @@ export class Receiver {
     let i = start
     for (; i < bytes.length && this.#count < capacity; i++) {
       const byte = bytes[i] ?? 0
+      if (this.#isRealtime(byte)) continue
       if (this.#options.hasEmergencyParser) this.#watch(byte)
       this.#ring[(this.#head + this.#count) % capacity] = byte
       this.#count++
@@ -52,6 +56,7 @@ export class Receiver {
 
   /** A byte for which the ring had no room: lost, but seen by the emergency parser. */
   overrun(byte: number): void {
+    if (this.#isRealtime(byte)) return
     if (this.#options.hasEmergencyParser) this.#watch(byte)
     this.overrunBytes++
   }
@@ -69,7 +74,9 @@ export class Receiver {
       const line = this.#line
       this.#line = ''
       this.#isComment = false
-      const received = line === '' ? undefined : this.#accept(line.trimStart())
+      if (line === '' && (byte === CARRIAGE_RETURN || !this.#options.rules.acknowledgesEmptyLines))
+        continue
+      const received = this.#accept(line.trimStart())
       if (received) return received
     }
     return undefined
@@ -77,19 +84,61 @@ export class Receiver {
 
   #assemble(byte: number): void {
     if (byte === SEMICOLON) this.#isComment = true
-    if (!this.#isComment && this.#line.length < MAX_COMMAND_CHARS)
+    if (!this.#isComment && this.#line.length < this.#options.rules.maxChars)
       this.#line += String.fromCharCode(byte)
   }
 
+  /** Bytes of the ring that hold nothing. */
+  get freeBytes(): number {
+    return this.#ring.length - this.#count
+  }
+
+  /** Empties the ring and forgets a half line. */
+  flush(): void {
+    this.#count = 0
+    this.#line = ''
+    this.#isComment = false
+  }
+
+  #isRealtime(byte: number): boolean {
+    const character = String.fromCharCode(byte)
+    if (byte === 0 || !this.#options.rules.realtime.includes(character)) return false
+    this.#onEmergency(character)
+    return true
+  }
+
   #accept(line: string): Received | undefined {
+    const { numbering } = this.#options.rules
+    if (numbering === 'none') return this.#acceptPlain(line)
+    if (numbering === 'checksum') return acceptChecked(line)
+    return this.#acceptInSequence(line)
+  }
+
+  #acceptPlain(line: string): Received {
+    const [, digits, text] = /^N(\d+) ?(.*)$/.exec(line) ?? []
+    if (digits !== undefined) this.lastLine = Number(digits)
+    return { kind: 'command', text: text ?? line, line: undefined }
+  }
+
+  #acceptInSequence(line: string): Received | undefined {
+    const { refusesBareChecksum } = this.#options.rules
     const digits = line.startsWith('N') ? /^N *(-?\d*)/.exec(line)?.[1] : undefined
-    if (digits === undefined) return { kind: 'command', text: stripChecksum(line), line: undefined }
+    if (digits === undefined) {
+      if (refusesBareChecksum && line.includes('*'))
+        return this.#refuse('No Line Number with checksum')
+      return { kind: 'command', text: stripChecksum(line), line: undefined }
+    }
+    return this.#acceptNumbered(line, digits)
+  }
+
+  #acceptNumbered(line: string, digits: string): Received | undefined {
+    const { toleratesDuplicates } = this.#options.rules
     // strstr: M110 anywhere makes the line set the counter, to the number after a second N if there is one.
     const reset = line.indexOf('M110')
     const renumbered = reset < 0 ? undefined : /N *(-?\d+)/.exec(line.slice(reset))?.[1]
     const n = Number(renumbered ?? (digits === '' ? 0 : digits))
     if (reset < 0 && n !== this.lastLine + 1) {
-      if (n === this.lastLine || n === this.lastLine - 1) return undefined
+      if (toleratesDuplicates && (n === this.lastLine || n === this.lastLine - 1)) return undefined
       return this.#refuse('Line Number is not Last Line Number+1')
     }
     const asterisk = line.lastIndexOf('*')
@@ -102,9 +151,7 @@ export class Receiver {
   }
 
   #refuse(reason: string): Received {
-    this.#count = 0
-    this.#line = ''
-    this.#isComment = false
+    if (this.#options.rules.flushesOnError) this.flush()
     return { kind: 'refused', reason, lastLine: this.lastLine }
   }
 
@@ -122,6 +169,20 @@ export class Receiver {
       this.#isEmergencyDead = this.#emergency.length > 24
     }
   }
+}
+
+/** RepRapFirmware: a damaged line vanishes without a word; numbers are not looked at. */
+function acceptChecked(line: string): Received | undefined {
+  const asterisk = line.lastIndexOf('*')
+  const body = asterisk < 0 ? line : line.slice(0, asterisk)
+  if (asterisk >= 0) {
+    const digits = line.slice(asterisk + 1)
+    const expected = digits.length === CRC_DIGITS ? crc16(body) : checksumOf(line, asterisk)
+    if (Number.parseInt(digits, 10) !== expected) return undefined
+  } else if (/^N\d/.test(line)) return undefined
+  const n = /^N(\d+)/.exec(body)?.[1]
+  const text = body.replace(/^N\d+ */, '')
+  return { kind: 'command', text, line: n === undefined ? undefined : Number(n) }
 }
 
 function checksumOf(line: string, end: number): number {

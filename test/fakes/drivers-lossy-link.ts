@@ -68,6 +68,7 @@ class Cable {
     this.#flipOut = createFlipper(options.flipOutPerByte, false, this.#random)
     this.#firmware = new Firmware(
       {
+        dialect: 'marlin',
         ringBytes: options.ringBytes,
         bufferLines: options.bufferLines,
         hasAdvancedOk: options.hasAdvancedOk,
@@ -124,7 +125,7 @@ class Cable {
       end: this.end ?? 'stuck',
       executed: this.#executed,
       resends: this.#window.resends,
-      overrunBytes: this.#firmware.overrunBytes,
+      overrunBytes: this.#firmware.receiver.overrunBytes,
       maxInFlight: this.#maxInFlight,
       maxBytes: this.#maxBytes,
     }

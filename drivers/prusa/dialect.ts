@@ -1,0 +1,41 @@
+/** Prusa's two firmwares as rows of the table: the 8-bit MK3 and Buddy (MINI, MK4, XL, Core One). */
+import type { Codec, Dialect } from '../dialect.ts'
+import { marlinCodec } from '../marlin/codec.ts'
+import { marlin } from '../marlin/dialect.ts'
+import { identityBy } from '../marlin/identity.ts'
+import { defaultTuning } from '../tuning.ts'
+
+/** PrusaLink keeps as many: after a crash or a filament change the firmware goes back to lines it had acknowledged. */
+const HISTORY_LINES = 100
+
+// The firmware has no M118 to count on: what proves the count is an M105, whose `ok T:` is nobody else's.
+const prusaCodec: Codec = {
+  ...marlinCodec,
+  mark: () => ({ text: 'M105', by: 'temperatures' }),
+  isEmergencyCommand: () => false,
+}
+
+export const prusa: Dialect = {
+  ...marlin,
+  name: 'prusa',
+  rules: { okAfterResend: 'always', historyLines: HISTORY_LINES, mark: 'temperatures' },
+  codec: prusaCodec,
+  identification: {
+    ...marlin.identification,
+    identityOf: identityBy('prusa', /^(?!.*buddy).*prusa/i),
+  },
+}
+
+// Compares M112, M108 and M410 with the bare word: a number in front hides them.
+const buddyCodec: Codec = { ...marlinCodec, isEmergencyBare: true }
+
+export const buddy: Dialect = {
+  ...marlin,
+  name: 'buddy',
+  /** BUFSIZE 8 and a USB receive buffer (Prusa-Firmware-Buddy Configuration_adv.h). */
+  tuning: { ...defaultTuning, bufferLines: 8, ringBytes: 255 },
+  rules: { okAfterResend: 'maybe', historyLines: 0, mark: 'echo' },
+  codec: buddyCodec,
+  identification: { ...marlin.identification, identityOf: identityBy('buddy', /buddy/i) },
+  stop: { ...marlin.stop, bytes: () => '\nM112\n' },
+}
