@@ -49,8 +49,9 @@ export async function sealHybrid(
   publicKey: Uint8Array,
   info: Uint8Array,
 ): Promise<Uint8Array> {
-  const key = await (await suite()).DeserializePublicKey(publicKey)
-  const { encapsulatedSecret, ciphertext } = await (await suite()).Seal(key, plaintext, { info })
+  const kem = await suite()
+  const key = await kem.DeserializePublicKey(publicKey)
+  const { encapsulatedSecret, ciphertext } = await kem.Seal(key, plaintext, { info })
   return Buffer.concat([encapsulatedSecret, ciphertext])
 }
 
@@ -61,11 +62,10 @@ export async function openHybrid(
   info: Uint8Array,
 ): Promise<Uint8Array> {
   try {
-    const key = await (await suite()).DeserializePrivateKey(privateKey)
-    const { Nenc } = (await suite()).KEM
-    return await (await suite()).Open(key, sealed.subarray(0, Nenc), sealed.subarray(Nenc), {
-      info,
-    })
+    const kem = await suite()
+    const key = await kem.DeserializePrivateKey(privateKey)
+    const { Nenc } = kem.KEM
+    return await kem.Open(key, sealed.subarray(0, Nenc), sealed.subarray(Nenc), { info })
   } catch {
     throw new MpfError('MPF_UNWRAP', 'content keys could not be unwrapped')
   }
