@@ -99,6 +99,12 @@ const printer = z.strictObject({
       end: script.optional(),
       cancel: script.default(HEATERS_OFF),
       abnormalEnd: script.min(1).default(HEATERS_OFF),
+      recover: script.default([]),
+    })
+    .prefault({}),
+  policy: z
+    .strictObject({
+      onInterruption: z.enum(['fail', 'ask']).default('ask'),
     })
     .prefault({}),
 })

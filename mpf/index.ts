@@ -20,12 +20,13 @@ export {
   type MpfErrorCode,
   type MpfErrorPlace,
 } from './errors.ts'
-export type { ModalState } from './gcode/modal.ts'
+export { MODAL_BIT, type ModalState } from './gcode/modal.ts'
 export { type AxisLimitsMm, DEFAULT_WORDS, type MachineProfile } from './gcode/profile.ts'
 export {
   CommandReader,
   checkMachine,
   createProgramCheck,
+  modalAfter,
   type ProgramCheck,
   type ProgramCommand,
 } from './gcode/program.ts'

@@ -10,6 +10,7 @@ import { expectStartAllowed } from './commands/verbs.ts'
 import type { ControlHandlers } from './control/methods.ts'
 import { ControlServer } from './control/server.ts'
 import { createCourierOperations } from './courier-operations.ts'
+import type { Machine } from './engine/machine.ts'
 import { PrintEngine } from './engine/print-engine.ts'
 import { scriptsOf } from './engine/scripts.ts'
 import { CoreError } from './errors.ts'
@@ -31,6 +32,7 @@ export interface Core extends AsyncDisposable {
   readonly journal: Journal
   readonly spool: Spool
   readonly engine: PrintEngine
+  readonly machine: Machine
   /** Resolves once the signal has aborted; rejects with the first fault the core cannot live with. */
   ended(): Promise<void>
 }
@@ -47,7 +49,8 @@ export async function startCore(
   await using stack = new AsyncDisposableStack()
   const parts = await prepareParts(config, ports, stack, signal)
   const { journal, machine, tasks } = parts
-  const received = await recover(parts, signal)
+  const { onInterruption } = config.printer.policy
+  const received = await recover({ ...parts, onInterruption }, signal)
   let server: ControlServer | undefined
   const engine = createEngine(parts, () => server?.changed())
   server = await ControlServer.listen({
@@ -70,6 +73,7 @@ export async function startCore(
     journal,
     spool: parts.spool,
     engine,
+    machine,
     ended: () => tasks.settled(),
     [Symbol.asyncDispose]: () => lifetime.disposeAsync(),
   }
@@ -101,6 +105,8 @@ function createEngine(parts: Parts, onChange: () => void): PrintEngine {
     machine,
     clock: ports.clock,
     scripts: scriptsOf(config.printer),
+    onInterruption: config.printer.policy.onInterruption,
+    heightMm: config.printer.profile.limitsMm.max[2],
     openJob,
     onChange,
     onEnded: job => releaseFile(parts, job),

@@ -17,6 +17,7 @@ export const CORE_ERROR_CODES = [
   'JOB_CANCELLED', // cancelled by a person
   'JOB_STOPPED', // emergency stop by a person
   'JOB_INTERRUPTED', // the core ended in the middle of the print
+  'JOB_NOT_RESUMABLE', // nobody can say where the interrupted print stood
   'JOB_FILE_LOST', // the spool no longer holds the job's file
   'PRINTER_BUSY', // a print is running
   'PRINTER_IDLE', // no print is running

@@ -23,7 +23,7 @@ export interface OperationParts {
 }
 
 const PAGE = 100
-const RUNNING = ['printing', 'paused'] as const
+const RUNNING = ['printing', 'paused', 'interrupted'] as const
 
 /** One handler a method; each throws the coded errors of what it calls. */
 export function createOperations(parts: OperationParts): Pick<ControlHandlers, ControlMethod> {
@@ -36,8 +36,8 @@ export function createOperations(parts: OperationParts): Pick<ControlHandlers, C
     'jobs.list': ({ state }) => ({ jobs: journal.jobs(state && [state]).map(view) }),
     'jobs.show': ({ job }) => view(journal.findJob(job)),
     'print.start': async ({ job }) => view(await engine.start(chooseReady(journal, job).id)),
-    'print.pause': async () => view(await engine.pause()),
-    'print.resume': async () => view(await engine.resume()),
+    'print.pause': async () => view(await engine.requestPause()),
+    'print.resume': async () => view(await engine.requestResume()),
     'print.cancel': async ({ job }) =>
       view(await engine.cancel(job === undefined ? undefined : journal.findJob(job).id)),
     'print.stop': async () => {
@@ -90,7 +90,7 @@ function printerView(parts: OperationParts): PrinterView {
 }
 
 function stateOf(running: JobRecord | undefined, machine: Machine): PrinterView['state'] {
-  if (running?.state === 'paused') return 'paused'
+  if (running?.state === 'paused' || running?.state === 'interrupted') return running.state
   if (running) return 'printing'
   return machine.isConnected ? 'idle' : 'offline'
 }

@@ -2,7 +2,7 @@
 
 import type { KeyObject } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '#config'
 import type { Clock } from '#lib/clock.ts'
@@ -73,6 +73,7 @@ export async function prepareParts(
     path: join(stateDirectory, 'journal.sqlite'),
     stamp: () => time.now(),
     observer: ports.journalObserver,
+    bootId: await readBootId(),
   })
   stack.use(journal)
   const floorMs = journal.floor('trusted-time')
@@ -108,6 +109,12 @@ export async function prepareParts(
   const tasks = new TaskGroup(signal)
   const made = { config, ports, journal, time, spool, machine, tasks, openJob }
   return { ...made, printerKey, trust, grants, ledger, signer }
+}
+
+/** random(4): made anew at each boot. */
+async function readBootId(): Promise<string | undefined> {
+  const text = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => undefined)
+  return text?.trim()
 }
 
 /** systemd-timesyncd.service(8): touched at the first synchronisation of this boot. */

@@ -8,33 +8,39 @@ export interface RecoveryParts {
   readonly journal: Journal
   readonly spool: Spool
   readonly machine: Machine
+  /** What becomes of a print that was cut off. */
+  readonly onInterruption: 'fail' | 'ask'
 }
 
-const WAITING = ['received', 'ready'] as const
+const WAITING = ['received', 'ready', 'interrupted'] as const
 
 /**
- * Interrupted prints fail with what is known of them; jobs without a file fail; files without a job become one.
+ * Prints that were cut off fail, or wait to be resumed, with what is known of them; jobs without a file fail; files without a job become one.
  * Resolves with the jobs still to be admitted, in order of arrival.
  */
 export async function recover(
   parts: RecoveryParts,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  failInterrupted(parts)
+  settleInterrupted(parts)
   await reconcileSpool(parts, signal)
   return parts.journal.jobs(['received']).map(({ id }) => id)
 }
 
 /** The use stays charged: lines may have been executed, and nobody can prove they were not. */
-function failInterrupted({ journal, machine }: RecoveryParts): void {
+function settleInterrupted({ journal, machine, onInterruption }: RecoveryParts): void {
   for (const job of journal.jobs(['printing', 'paused'])) {
     machine.requireHeatersOff()
     const code = 'JOB_INTERRUPTED'
     const message = `the core ended during the print; at least line ${job.ackedLine} acknowledged`
+    // Where nothing was acknowledged there is nothing to go on from.
+    const isKept = onInterruption === 'ask' && job.ackedLine > 0
+    const detail = { ackedLine: job.ackedLine }
+    const type = isKept ? 'job.interrupted' : 'job.failed'
     journal.advance(
       job.id,
-      'failed',
-      { type: 'job.failed', job: job.id, code, message, detail: { ackedLine: job.ackedLine } },
+      isKept ? 'interrupted' : 'failed',
+      { type, job: job.id, code, message, detail },
       { reason: { code, message } },
     )
   }

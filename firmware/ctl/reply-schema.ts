@@ -8,6 +8,7 @@ import type {
   JobView,
   PrinterView,
 } from '#lib/control-protocol.ts'
+import { PRINT_PHASES } from '#lib/control-protocol.ts'
 
 const text = z.string().max(4096)
 const optionalText = text.nullable()
@@ -17,7 +18,8 @@ const job = z.object({
   id: text,
   name: text,
   state: z.enum([
-    ...['received', 'ready', 'refused', 'printing', 'paused', 'done', 'cancelled', 'failed'],
+    ...['received', 'ready', 'refused', 'printing', 'paused', 'interrupted'],
+    ...['done', 'cancelled', 'failed'],
   ] as const satisfies readonly JobView['state'][]),
   origin: z.enum(['usb', 'local', 'cloud']),
   sizeBytes: z.number(),
@@ -35,6 +37,7 @@ const job = z.object({
     layers: z.number(),
     percent: z.number(),
     timeLeftS: optionalNumber,
+    phase: z.enum(PRINT_PHASES).exactOptional(),
   }),
   use: optionalNumber,
   usesGranted: optionalNumber,
@@ -55,7 +58,7 @@ export const printerView = z.object({
   printer: text,
   serial: text,
   version: text,
-  state: z.enum(['idle', 'printing', 'paused', 'offline']),
+  state: z.enum(['idle', 'printing', 'paused', 'interrupted', 'offline']),
   job: job.nullable(),
   controllers: z.array(controller),
   queue: z.object({ ready: z.number(), received: z.number() }),

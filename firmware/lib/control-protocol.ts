@@ -6,6 +6,7 @@ export type JobState =
   | 'refused' // a check failed; never printed
   | 'printing'
   | 'paused'
+  | 'interrupted' // the core or the power went away; `print.resume` goes on with it, `print.cancel` ends it
   | 'done' // drained: the controller executed the last line
   | 'cancelled'
   | 'failed' // stopped by a fault; `code` says which
@@ -17,6 +18,10 @@ export type HeaterReadings = Readonly<
   Record<string, { readonly currentC: number; readonly targetC: number }>
 >
 
+/** What a running print is doing, finer than its state: `pausing` is still `printing` until the machine stands. */
+export const PRINT_PHASES = ['printing', 'pausing', 'paused', 'resuming', 'ending'] as const
+export type PrintPhase = (typeof PRINT_PHASES)[number]
+
 export interface JobProgress {
   /** Last program line the controller acknowledged, and lines in all (lines of the sealed text, comments included). */
   readonly line: number
@@ -26,6 +31,8 @@ export interface JobProgress {
   readonly percent: number
   /** Seconds left as estimated, or null while unknown. */
   readonly timeLeftS: number | null
+  /** What a running print is doing; absent for jobs that are not running. */
+  readonly phase?: PrintPhase
 }
 
 export interface JobView {
@@ -64,7 +71,7 @@ export interface PrinterView {
   readonly printer: string
   readonly serial: string
   readonly version: string
-  readonly state: 'idle' | 'printing' | 'paused' | 'offline'
+  readonly state: 'idle' | 'printing' | 'paused' | 'interrupted' | 'offline'
   readonly job: JobView | null
   readonly controllers: readonly ControllerView[]
   readonly queue: { readonly ready: number; readonly received: number }

@@ -7,7 +7,7 @@ import type { VerifiedBlock } from '../open.ts'
 import { isLayerComment } from './layers.ts'
 import type { MachineLimits, Refusal } from './limits.ts'
 import { Machine, type ProgramListeners } from './machine.ts'
-import { encodeModal } from './modal.ts'
+import { encodeModal, type ModalState } from './modal.ts'
 import type { MachineProfile } from './profile.ts'
 
 const NM = 1000
@@ -20,6 +20,10 @@ export interface ProgramCheck {
   check(block: VerifiedBlock): void
   /** After the last block. @throws MpfError MPF_INDEX when lines are missing */
   end(): void
+}
+
+const refuse: Refusal = (code, line, problem) => {
+  throw new MpfError(code, `line ${line}: ${problem}`, { line })
 }
 
 /** Who listens to a check (what they heard counts only once `end` has returned), and where it starts. */
@@ -35,9 +39,6 @@ export function createProgramCheck(
   lines: number,
   options: ProgramCheckOptions = {},
 ): ProgramCheck {
-  const refuse: Refusal = (code, line, problem) => {
-    throw new MpfError(code, `line ${line}: ${problem}`, { line })
-  }
   const machine = new Machine(limitsOf(policy), refuse, options)
   const first = index[options.fromBlock ?? 0]
   if (options.fromBlock && first) machine.restore(first.modal, first.firstLine - 1)
@@ -67,6 +68,28 @@ export function createProgramCheck(
         throw new MpfError('MPF_INDEX', `${machine.line} of ${lines} lines`)
     },
   }
+}
+
+/**
+ * The machine's state once `line` of `block` has run. Only for a program that was checked whole before: the index is believed.
+ * @throws MpfError MPF_INDEX for a line outside the block, and as `check`
+ */
+export function modalAfter(
+  policy: SignedPolicy,
+  index: readonly IndexEntry[],
+  block: VerifiedBlock,
+  line: number,
+): ModalState {
+  const entry = index[block.index]
+  const count = line - block.firstLine + 1
+  if (!entry || count < 0 || count > block.lines)
+    throw new MpfError('MPF_INDEX', `line ${line} is not in block ${block.index}`)
+  const machine = new Machine(limitsOf(policy), refuse)
+  machine.restore(entry.modal, block.firstLine - 1)
+  let end = 0
+  for (let i = 0; i < count; i++) end = block.text.indexOf(LF, end) + 1
+  if (end > 0) machine.run(block.text.subarray(0, end))
+  return machine.modal()
 }
 
 /** The limits a signed policy sets. */

@@ -2,6 +2,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createLogger } from '#lib/logger.ts'
+import { MODAL_BIT, type ModalState } from '#mpf'
 import type { OpenedPrint } from '../../firmware/core/admission/opened-print.ts'
 import { Machine } from '../../firmware/core/engine/machine.ts'
 import { PrintEngine } from '../../firmware/core/engine/print-engine.ts'
@@ -18,10 +19,19 @@ const NO_SCRIPTS: PrintScripts = {
   resume: [],
   end: [],
   cancel: [],
+  recover: [],
   abnormalEnd: [],
 }
 
+/** Homed and known, at the height of the bench's first layer. */
+const STANDING: ModalState = {
+  ...{ xNm: 7e6, yNm: 8e6, zNm: 0.2e6, eNm: 1.5e6, feedUmPerMin: 1_500_000 },
+  ...{ hotendDeciC: [2100, 0, 0, 0], bedDeciC: 0, chamberDeciC: 0, fan: 0, tool: 0 },
+  ...{ bits: MODAL_BIT.knownX | MODAL_BIT.knownY | MODAL_BIT.knownZ, flowPercent: 100 },
+}
+
 export interface Bench extends AsyncDisposable {
+  readonly home: string
   readonly clock: FakeClock
   readonly journal: Journal
   readonly spool: Spool
@@ -32,6 +42,7 @@ export interface Bench extends AsyncDisposable {
   readonly handedOut: Uint8Array[]
   /** Jobs whose file the engine said is no longer needed. */
   readonly ended: string[]
+  readonly onInterruption: 'fail' | 'ask'
   types(): readonly string[]
   /** Resolves when no print runs any more. */
   finished(): Promise<void>
@@ -48,11 +59,19 @@ export interface BenchOptions {
   readonly usesGranted?: number
   readonly manifestDigest?: string
   readonly journalObserver?: JournalObserver
+  readonly onInterruption?: 'fail' | 'ask'
+  readonly bootId?: string
+  readonly expectStartAllowed?: () => void
+  /** The state directory's parent: a bench at the same place is the next life of the first. */
+  readonly home?: string
+  /** Where the program stands after a line. */
+  readonly modal?: Partial<ModalState>
 }
 
 /** One job, `aa`, is ready; the controller is connected. */
 export async function engineBench(directory: string, options: BenchOptions): Promise<Bench> {
-  const home = mkdtempSync(join(directory, 'bench-'))
+  const home = options.home ?? mkdtempSync(join(directory, 'bench-'))
+  const onInterruption = options.onInterruption ?? 'fail'
   const clock = fakeClock()
   const handedOut: Uint8Array[] = []
   const ended: string[] = []
@@ -60,6 +79,7 @@ export async function engineBench(directory: string, options: BenchOptions): Pro
     path: join(home, 'journal'),
     stamp: () => ({ atMs: clock.wallMs(), quality: 'rtc' }),
     observer: options.journalObserver,
+    bootId: options.bootId,
   })
   const limits = { maxBytes: 1 << 20, maxFileBytes: 1 << 20, reserveBytes: 0 }
   const spool = await Spool.open(join(home, 'spool'), limits)
@@ -79,13 +99,16 @@ export async function engineBench(directory: string, options: BenchOptions): Pro
   const connecting = new AbortController()
   const keeping = machine.keepConnected(connecting.signal).catch(() => undefined)
   while (!machine.isConnected) await new Promise(resolve => setImmediate(resolve))
-  addReadyJob(journal, spool, 'aa', options.usesGranted ?? 1)
+  if (!journal.hasJob('aa')) addReadyJob(journal, spool, 'aa', options.usesGranted ?? 1)
   const running: Promise<void>[] = []
   const engine = new PrintEngine({
     journal,
     machine,
     clock,
     scripts: { ...NO_SCRIPTS, ...options.scripts },
+    onInterruption,
+    heightMm: 210,
+    ...(options.expectStartAllowed && { expectStartAllowed: options.expectStartAllowed }),
     openJob: async id => {
       const fault = options.openFault?.()
       if (fault) throw fault
@@ -114,6 +137,8 @@ export async function engineBench(directory: string, options: BenchOptions): Pro
     engine,
     handedOut,
     ended,
+    home,
+    onInterruption,
     finished: async () => void (await Promise.all(running)),
     types: () => journal.events(0, 1000).map(({ type }) => type),
     async [Symbol.asyncDispose]() {
@@ -176,6 +201,10 @@ function printOf(options: BenchOptions, handedOut: Uint8Array[]): OpenedPrint {
         yield { text, commands: () => ({ next: () => commands.next().value }) }
       }
     },
+    resumePoint: async (line, backOff) => ({
+      line: Math.max(line - backOff, 1),
+      modal: { ...STANDING, ...options.modal },
+    }),
     [Symbol.dispose]: () => undefined,
   }
 }

@@ -1,6 +1,7 @@
-/** A core that prints what is on its stick and kills itself, without warning, right after its n-th journal step (0: prints slowly and waits to be killed). */
+/** A core that prints what is on its stick and kills itself, without warning, right after its n-th journal step (0: prints slowly and waits to be killed). What an earlier life left interrupted it resumes. */
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { loadConfig } from '#config'
+import { systemClock } from '#lib/clock.ts'
 import { startCore } from '../../firmware/core/core.ts'
 import { fakeController } from './core-controller.ts'
 import { desktopPorts, untilEvent } from './core-printer.ts'
@@ -13,6 +14,8 @@ const controller = fakeController()
 if (lastStep === '0') setInterval(() => controller.allow(3), 1).unref()
 else controller.allow()
 let steps = 0
+/** To be killed at chance, progress is kept often. */
+const pace = lastStep === '0' ? 50 : 1
 
 await using core = await startCore(
   { ...config, usb: { ...config.usb, autoStart: 'start' } },
@@ -25,6 +28,7 @@ await using core = await startCore(
       return controller
     },
     {
+      clock: { ...systemClock, nowMs: () => systemClock.nowMs() * pace },
       journalObserver: {
         step() {
           steps += 1
@@ -35,6 +39,12 @@ await using core = await startCore(
   ),
   new AbortController().signal,
 )
+const [cutOff] = core.journal.jobs(['interrupted'])
+if (cutOff) {
+  const { machine } = core
+  while (!machine.isConnected) await new Promise(resolve => setImmediate(resolve))
+  await core.engine.resume()
+}
 await untilEvent(core.journal, ({ type }) => /job\.(done|failed)|refused/.test(type))
 closeSync(executed)
 process.stdout.write(`${JSON.stringify({ steps })}\n`)

@@ -52,6 +52,7 @@ const LAST_EVENT = {
   ready: 'job.admitted',
   done: 'job.done',
   failed: 'job.failed',
+  interrupted: 'job.interrupted',
 } as const
 
 async function expectTruth(t: Tap, printer: DeskPrinter, executedFile: string): Promise<string> {
@@ -77,7 +78,7 @@ async function expectTruth(t: Tap, printer: DeskPrinter, executedFile: string): 
     LAST_EVENT[job.state as keyof typeof LAST_EVENT],
     `record of ${job.state}`,
   )
-  if (job.state === 'failed') {
+  if (job.state === 'failed' || job.state === 'interrupted') {
     t.equal(job.code, 'JOB_INTERRUPTED')
     t.equal(
       job.ackedLine <= Number(executed.at(-1) ?? 0),
@@ -106,7 +107,11 @@ t.test('a core killed at any journal step leaves a truthful journal', async t =>
     )
     if (!isKilled) break
   }
-  t.strictSame([...states].sort(), ['done', 'failed', 'ready'], 'every outcome was seen')
+  t.strictSame(
+    [...states].sort(),
+    ['done', 'failed', 'interrupted', 'ready'],
+    'every outcome was seen',
+  )
 })
 
 t.test(`a core killed at ${KILLS} random moments leaves a truthful journal`, async t => {
@@ -128,7 +133,46 @@ t.test(`a core killed at ${KILLS} random moments leaves a truthful journal`, asy
     child.kill('SIGKILL')
     await exited
     await t.test(`round ${round + 1}`, async t => {
-      t.match(await expectTruth(t, printer, executedFile), /failed|done/)
+      t.match(await expectTruth(t, printer, executedFile), /failed|interrupted|done/)
     })
   }
 })
+
+async function livesFor(printer: DeskPrinter, executedFile: string, ms: number): Promise<unknown> {
+  const child = spawn(process.execPath, [FIXTURE, printer.configFile, executedFile], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const exited = once(child, 'exit')
+  const started = (await readFile(executedFile)).length
+  while ((await readFile(executedFile)).length === started && child.exitCode === null)
+    await new Promise(resolve => setTimeout(resolve, 5))
+  await new Promise(resolve => setTimeout(resolve, ms))
+  child.kill('SIGKILL')
+  const [status] = await exited
+  return status
+}
+
+t.test(
+  'a core killed while it prints and while it resumes prints every line for one use',
+  async t => {
+    await using printer = await deskPrinter()
+    const text = program(3000)
+    const executedFile = join(printer.directory, 'executed')
+    await writeFile(executedFile, '')
+    const sealed = await seal(printer, text, { maxUses: 1, grantId: GRANT })
+    await writeFile(join(printer.stick, 'part.mpf'), sealed)
+    let lives = 0
+    let status: unknown = null
+    for (; status === null; lives += 1)
+      status = await livesFor(printer, executedFile, 150 + randomInt(100))
+    t.equal(status, 0)
+    t.ok(lives > 2, `${lives} lives`)
+    t.equal(await expectTruth(t, printer, executedFile), 'done')
+    const executed = new Set((await readFile(executedFile, 'utf8')).split('\n'))
+    const missing = text
+      .split('\n')
+      .map((line, at) => ({ line, number: `${at + 1}` }))
+      .filter(({ line, number }) => /^[GMT]/.test(line) && !executed.has(number))
+    t.strictSame(missing, [], 'every command was executed in one of the lives')
+  },
+)

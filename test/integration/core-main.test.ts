@@ -73,7 +73,7 @@ t.test('prints over its socket and, told to end, stops the machine and says so',
   t.strictSame(await exited, [0, null])
   using journal = new DatabaseSync(join(printer.config.stateDirectory, 'journal.sqlite'))
   t.match(journal.prepare('SELECT state, code FROM jobs').get(), {
-    state: 'failed',
+    state: 'interrupted',
     code: 'JOB_INTERRUPTED',
   })
   t.strictSame(
@@ -81,7 +81,7 @@ t.test('prints over its socket and, told to end, stops the machine and says so',
       .prepare('SELECT type FROM events ORDER BY sequence DESC LIMIT 3')
       .all()
       .map(({ type }) => type),
-    ['core.stopped', 'job.failed', 'printer.safe_stop'],
+    ['core.stopped', 'job.interrupted', 'printer.safe_stop'],
   )
 })
 

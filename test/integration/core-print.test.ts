@@ -83,7 +83,9 @@ async function readyPrint(text: string, speed: number, silenceMs = 600): Promise
 }
 
 function ended({ core }: Setup): ReturnType<typeof untilEvent> {
-  return untilEvent(core.journal, ({ type }) => /job\.(done|failed|cancelled)/.test(type))
+  return untilEvent(core.journal, ({ type }) =>
+    /job\.(done|failed|cancelled|interrupted)/.test(type),
+  )
 }
 
 async function untilPrinted(setup: Setup, lines: number): Promise<void> {
@@ -107,20 +109,20 @@ t.test('a spooled file that changed after its admission prints nothing', async t
   )
 })
 
-for (const [fault, code] of [
-  ['unplug', 'DRIVER_PORT_LOST'],
-  ['silence', 'DRIVER_SILENT'],
-  ['kill', 'DRIVER_HALTED'],
-  ['reset', 'DRIVER_RESET'],
+for (const [fault, code, state] of [
+  ['unplug', 'DRIVER_PORT_LOST', 'interrupted'],
+  ['silence', 'DRIVER_SILENT', 'interrupted'],
+  ['kill', 'DRIVER_HALTED', 'failed'],
+  ['reset', 'DRIVER_RESET', 'interrupted'],
 ] as const)
-  t.test(`a controller with the fault ${fault} fails the print with ${code}`, async t => {
+  t.test(`a print whose controller has the fault ${fault} is ${state} with ${code}`, async t => {
     await using setup = await readyPrint(program(3000), 200)
     await setup.core.engine.start(setup.id)
     await untilPrinted(setup, 20)
     setup.board.inflict(fault)
-    t.match(await ended(setup), { type: 'job.failed', code })
+    t.match(await ended(setup), { type: `job.${state}`, code })
     t.equal(setup.core.journal.job(setup.id).ackedLine > 0, true)
-    t.match(setup.core.journal.job(setup.id), { state: 'failed', use: 1 })
+    t.match(setup.core.journal.job(setup.id), { state, use: 1 })
   })
 
 t.test('pauses, resumes and ends where the program ends', async t => {
@@ -146,7 +148,7 @@ t.test('ends a print safely when the core is told to end', async t => {
   await untilPrinted(setup, 20)
   const failed = ended(setup)
   await setup[Symbol.asyncDispose]()
-  t.match(await failed, { type: 'job.failed', code: 'JOB_INTERRUPTED' })
+  t.match(await failed, { type: 'job.interrupted', code: 'JOB_INTERRUPTED' })
   t.ok(setup.executed.includes('M84'), 'the abnormal-end script was executed')
 })
 
@@ -160,3 +162,30 @@ t.test('cancelling does not wait for the heat', async t => {
   t.equal(board.summary().isHeating, false)
   t.ok(board.summary().maxHotendC < 260, 'long before it was hot')
 })
+
+t.test(
+  'a print whose controller restarted goes on above the part, and every line was executed',
+  async t => {
+    await using setup = await readyPrint(program(1500), 500)
+    const { core, executed, id } = setup
+    await core.engine.start(id)
+    await untilPrinted(setup, 200)
+    setup.board.inflict('reset')
+    await untilEvent(core.journal, ({ type }) => type === 'job.interrupted')
+    while (!core.machine.isConnected) await new Promise(resolve => setImmediate(resolve))
+    const before = executed.length
+    t.match(await core.engine.resume(), { state: 'printing', use: 1 })
+    await untilEvent(core.journal, ({ type }) => /job\.(done|failed)/.test(type))
+    t.match(core.journal.job(id), { state: 'done', use: 1 })
+    const after = executed.slice(before)
+    t.notOk(
+      after.some(line => /^G28(?! X Y)/.test(line)),
+      'Z was never homed',
+    )
+    const done = new Set(executed)
+    const missing = program(1500)
+      .split('\n')
+      .filter(line => line !== '' && !line.startsWith(';') && !done.has(line))
+    t.strictSame(missing, [])
+  },
+)

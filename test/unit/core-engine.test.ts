@@ -154,8 +154,8 @@ t.test(
       'G90',
       'G1 X10 Y20 F6000',
       'G1 Z0.4 F600',
-      'G1 F1500',
       'G92 E1.25',
+      'G1 F1500',
       'G90',
       'M82',
     ])
@@ -204,7 +204,7 @@ t.test('the emergency stop sends nothing after the stop and fails the job', asyn
 })
 
 t.test(
-  'progress is kept at most every two seconds and never ahead of an acknowledgement',
+  'progress is kept at most every four seconds and never ahead of an acknowledgement',
   async t => {
     await using b = await bench()
     await b.clock.advance(10_000)
@@ -214,12 +214,18 @@ t.test(
     t.equal(b.journal.job('aa').ackedLine, 1)
     b.controller.allow(2)
     await b.controller.settled()
-    t.equal(b.journal.job('aa').ackedLine, 1, 'two seconds have not passed')
-    await b.clock.advance(2_000)
+    t.equal(b.journal.job('aa').ackedLine, 1, 'four seconds have not passed')
+    await b.clock.advance(4_000)
     b.controller.allow(1)
     await b.controller.settled()
     t.equal(b.journal.job('aa').ackedLine, 4)
-    t.match(b.engine.current?.progress, { line: 4, lines: 9, layer: 1, layers: 2 })
+    t.match(b.engine.current?.progress, {
+      line: 4,
+      lines: 9,
+      layer: 1,
+      layers: 2,
+      phase: 'printing',
+    })
   },
 )
 
@@ -372,4 +378,61 @@ t.test('a file that cannot be read at its start stays ready, uncharged', async t
   await using b = await bench({ openFault: () => new MpfError('MPF_IO', 'read: EIO') })
   await t.rejects(b.engine.start('aa'), { code: 'MPF_IO' })
   t.match(b.journal.job('aa'), { state: 'ready', use: null })
+})
+
+t.test('a new layer is kept after two seconds', async t => {
+  await using b = await bench()
+  await b.clock.advance(10_000)
+  await b.engine.start('aa')
+  b.controller.allow(1)
+  await b.controller.settled()
+  await b.clock.advance(2_000)
+  b.controller.allow(5)
+  await b.controller.settled()
+  t.equal(b.journal.job('aa').ackedLine, 7)
+})
+
+t.test('a pause is answered while the machine still drains', async t => {
+  await using b = await bench()
+  await b.engine.start('aa')
+  b.controller.allow(2)
+  await b.controller.settled()
+  const drained = Promise.withResolvers<readonly string[]>()
+  const { command } = b.controller
+  b.controller.command = (text, options) =>
+    text === 'M400' ? drained.promise : command(text, options)
+  t.match(await b.engine.requestPause(), { state: 'printing' })
+  t.match(b.engine.current?.progress, { phase: 'pausing' })
+  await t.rejects(b.engine.requestPause(), { code: 'JOB_STATE' })
+  drained.resolve(['ok'])
+  await b.clock.advance(0)
+  t.equal(b.journal.job('aa').state, 'paused')
+  t.match(await b.engine.requestResume(), { state: 'paused' })
+  await b.clock.advance(0)
+  t.equal(b.journal.job('aa').state, 'printing')
+})
+
+t.test('a pause that was answered and then fails is told', async t => {
+  await using b = await bench()
+  await b.engine.start('aa')
+  b.controller.allow(2)
+  await b.controller.settled()
+  b.controller.refuse('M400', new DriverError('DRIVER_ACK_TIMEOUT', 'no answer'))
+  await b.engine.requestPause()
+  await b.clock.advance(0)
+  t.match(b.journal.events(0, 99).at(-1), { type: 'job.pause_failed', code: 'DRIVER_ACK_TIMEOUT' })
+  t.match(b.engine.current?.progress, { phase: 'printing' })
+})
+
+t.test('a program in inches is brought back in millimetres and goes on in inches', async t => {
+  await using b = await bench({ blocks: ['G20\nG1 X1 F30\nG1 X2\n'] })
+  await b.engine.start('aa')
+  b.controller.allow(2)
+  await b.controller.settled()
+  await b.engine.pause()
+  b.controller.executed.length = 0
+  await b.engine.resume()
+  const { executed } = b.controller
+  t.strictSame(executed.slice(0, 3), ['G21', 'G90', 'G1 X10 Y20 F6000'])
+  t.strictSame(executed.slice(-4), ['G20', 'G1 F30', 'G90', 'M82'])
 })

@@ -15,6 +15,7 @@ import {
 } from '#mpf'
 import { chooseGrant } from './choose-grant.ts'
 import type { AdmissionContext, OpenedPrint } from './opened-print.ts'
+import { findResumePoint } from './resume-point.ts'
 
 /**
  * Opens a sealed file for printing: steps 2 to 16 here, 14, 17 and 18 block by block as `blocks` is pulled
@@ -83,6 +84,8 @@ export async function openPrint(
       }
       program.end()
     },
+    resumePoint: (line, backOff, signal) =>
+      findResumePoint({ container, manifest, keys, index: meta.index, signal }, line, backOff),
     [Symbol.dispose]: () => lifetime.dispose(),
   }
 }

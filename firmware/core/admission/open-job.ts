@@ -41,7 +41,7 @@ export function createOpenJob(options: OpenJobOptions): OpenJob {
   return async id => {
     await using stack = new AsyncDisposableStack()
     const source = stack.use(await spool.open(id))
-    const context = contextNow(options)
+    const context = contextNow(options, id)
     const print = stack.use(await openPrint(sealedSource(source.fd, source.sizeBytes), context))
     time.observe(print.facts.signedAtMs)
     const lifetime = stack.move()
@@ -59,13 +59,19 @@ export function sealedSource(fd: number, sizeBytes: number): ReturnType<typeof f
   return fdSource(fd, sizeBytes, (message, cause) => new MpfError('MPF_IO', message, { cause }))
 }
 
-function contextNow({ journal, time, printer, grants }: OpenJobOptions): AdmissionContext {
+function contextNow(
+  { journal, time, printer, grants }: OpenJobOptions,
+  id: string,
+): AdmissionContext {
+  const job = journal.hasJob(id) ? journal.job(id) : undefined
+  // The use of an interrupted print is the one it goes on with, not one it would need beside it.
+  const ownGrant = job?.state === 'interrupted' ? job.grantId : undefined
   return {
     ...printer,
     atMs: time.now().atMs,
     seqFloor: fileId => journal.floor('manifest-sequence', fileId),
     epochFloor: journal.floor('grant-epoch'),
-    usesOf: grantId => journal.usesOf(grantId),
+    usesOf: grantId => journal.usesOf(grantId) - (grantId === ownGrant ? 1 : 0),
     detachedGrants: digest => grants?.of(digest) ?? [],
   }
 }

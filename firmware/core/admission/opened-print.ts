@@ -3,6 +3,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { FdSource } from '#lib/file-source.ts'
 import type { MachineProfile, ProgramCommand } from '#mpf'
+import type { ResumePoint } from './resume-point.ts'
 
 /** What the signed parts of a file say; nothing here was taken from unverified bytes. */
 export interface PrintFacts {
@@ -42,6 +43,13 @@ export interface CheckedBlock {
 /** An opened file. Dispose zeroes its content keys. */
 export interface OpenedPrint extends Disposable {
   readonly facts: PrintFacts
+  /**
+   * The point `backOff` commands before the end of `line`, or as many of them as lie at the height of `line`: going back
+   * further would lower the nozzle into the part. From verified blocks and the signed machine states; the file was checked whole at
+   * its admission.
+   * @throws MpfError by code; `signal.reason`.
+   */
+  resumePoint(line: number, backOff: number, signal: AbortSignal): Promise<ResumePoint>
   /**
    * Every block in order; the end of the iteration means that the whole program is inside the envelope and complete.
    * @throws MpfError by code, with line or block; `signal.reason`.

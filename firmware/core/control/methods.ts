@@ -32,6 +32,7 @@ const state = z.enum([
   'refused',
   'printing',
   'paused',
+  'interrupted',
   'done',
   'cancelled',
   'failed',

@@ -12,6 +12,8 @@ export class CheckedLineSource implements LineSource, AsyncDisposable {
   #block: CheckedBlock | undefined
   #commands: CommandSource | undefined
   #pending: Pending | undefined
+  /** Found while passing over lines, not handed out yet. */
+  #held: ProgramCommand | undefined
   #releasedBlocks = 0
 
   /** `onLine` is told of each line as it leaves. */
@@ -26,8 +28,23 @@ export class CheckedLineSource implements LineSource, AsyncDisposable {
   }
 
   next(): ProgramLine | undefined | Promise<ProgramLine | undefined> {
-    const line = this.#nextInBlock()
-    return line ?? this.#nextBlock()
+    const command = this.#held ?? this.#nextInBlock()
+    this.#held = undefined
+    if (command) return this.#tell(command)
+    return this.#nextBlock().then(found => found && this.#tell(found))
+  }
+
+  /** Passes over every command up to `line`, told of like the others but handed to nobody: each is verified and checked again. */
+  async skipTo(line: number): Promise<void> {
+    for (;;) {
+      const command = this.#nextInBlock() ?? (await this.#nextBlock())
+      if (!command) return
+      if (command.line > line) {
+        this.#held = command
+        return
+      }
+      this.#tell(command)
+    }
   }
 
   /** Stops opening blocks and zeroes what is still held. */
@@ -40,11 +57,15 @@ export class CheckedLineSource implements LineSource, AsyncDisposable {
     await this.#blocks.return?.()
   }
 
-  #nextInBlock(): ProgramLine | undefined {
+  #tell(command: ProgramCommand): ProgramCommand {
+    this.#onLine(command)
+    return command
+  }
+
+  #nextInBlock(): ProgramCommand | undefined {
     if (this.#commands === undefined) return undefined
     const command = this.#commands.next()
-    if (command) this.#onLine(command)
-    else {
+    if (command === undefined) {
       this.#releasedBlocks += 1
       this.#dropBlock()
     }
@@ -52,7 +73,7 @@ export class CheckedLineSource implements LineSource, AsyncDisposable {
   }
 
   /** A block may hold comments alone: the loop goes on until there is a command or the end. */
-  async #nextBlock(): Promise<ProgramLine | undefined> {
+  async #nextBlock(): Promise<ProgramCommand | undefined> {
     for (;;) {
       const result = await (this.#pending ?? this.#open())
       this.#pending = undefined

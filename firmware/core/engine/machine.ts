@@ -1,6 +1,6 @@
 /** The printer's motion controller over the life of the core: opened, watched, opened again, and made safe. */
 
-import type { Controller, ControllerEvent } from '#drivers'
+import type { Controller, ControllerEvent, Position } from '#drivers'
 import type { Clock } from '#lib/clock.ts'
 import type { ControllerView } from '#lib/control-protocol.ts'
 import type { Logger } from '#lib/logger.ts'
@@ -136,6 +136,16 @@ export class Machine implements AsyncDisposable {
   /** Runs `commands` one after the other; each is acknowledged before the next. @throws DriverError; `signal.reason`. */
   async run(commands: readonly string[], signal: AbortSignal): Promise<void> {
     for (const command of commands) await this.controller.command(command, { signal })
+  }
+
+  /** Where the controller believes to be; undefined when it does not say. @throws DriverError; `signal.reason`. */
+  async position(signal: AbortSignal): Promise<Position | undefined> {
+    let position: Position | undefined
+    using _ = this.onEvent(event => {
+      if (event.kind === 'position') position = event.position
+    })
+    await this.run(['M114'], signal)
+    return position
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

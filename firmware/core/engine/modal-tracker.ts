@@ -1,4 +1,4 @@
-/** What a pause must put back: modes, feed, tool and heat, as the program has set them so far. Pure. */
+/** What a pause or an interruption must put back: modes, feed, tool, heat and settings, as the program has set them so far. Pure. */
 
 import type { Position } from '#drivers'
 
@@ -9,16 +9,24 @@ const DESCENT_MM_PER_MIN = 600
 /** A letter and its number; words need no space between them. */
 const WORDS = /[A-Z]-?[\d.]*/g
 
+/** Limits of feed and acceleration, and jerk. */
+const SETTINGS = /^M20[1345]$/
+
 type Word = readonly [letter: string, value: number]
 
 /** Follows the commands given to the controller; they are already checked, so the parsing here may be plain. */
 export class ModalTracker {
   #isRelative = false
+  #isInches = false
   #isExtruderRelative = false
-  #feedMmPerMin: number | undefined
+  /** In the program's units a minute. */
+  #feed: number | undefined
   #fan: number | undefined
   #tool = 0
+  #flowPercent: number | undefined
   #bedTempC: number | undefined
+  /** Settings a controller forgets without power, by word: each parameter as last given. */
+  readonly #settings = new Map<string, Map<string, number>>()
   readonly #hotendTempC = new Map<number, number>()
 
   /** Takes in one command as it is handed to the controller. */
@@ -27,6 +35,29 @@ export class ModalTracker {
     const parameters = new Map(words.map(wordOf))
     this.#noteMode(command, parameters)
     this.#noteHeat(command, parameters)
+    if (SETTINGS.test(command))
+      this.#settings.set(command, new Map([...(this.#settings.get(command) ?? []), ...parameters]))
+  }
+
+  /**
+   * Commands for a controller that may have lost everything, with the head at the height of `zMm` above the bed: heat, clear of
+   * the part, home X and Y (never Z), settings. `isPlaceKnown`: the controller still knows its height.
+   */
+  recoverCommands(zMm: number, clearMm: number, isPlaceKnown: boolean): readonly string[] {
+    return [
+      'G21',
+      ...this.#heatCommands(),
+      ...(isPlaceKnown ? [] : [`G92 Z${mm(zMm)}`]),
+      'G91',
+      `G1 Z${mm(clearMm)} F${DESCENT_MM_PER_MIN}`,
+      'G90',
+      'G28 X Y',
+      ...(this.#tool === 0 ? [] : [`T${this.#tool}`]),
+      ...[...this.#settings].map(([word, parameters]) =>
+        [word, ...[...parameters].map(([letter, value]) => `${letter}${value}`)].join(' '),
+      ),
+      ...(this.#flowPercent === undefined ? [] : [`M221 S${this.#flowPercent}`]),
+    ]
   }
 
   /** Commands that bring the machine back to `position` with everything as the program left it. */
@@ -34,11 +65,13 @@ export class ModalTracker {
     const { x, y, z, e } = position
     return [
       ...this.#heatCommands(),
+      ...(this.#isInches ? ['G21'] : []),
       'G90',
       `G1 X${mm(x)} Y${mm(y)} F${TRAVEL_MM_PER_MIN}`,
       `G1 Z${mm(z)} F${DESCENT_MM_PER_MIN}`,
-      ...(this.#feedMmPerMin === undefined ? [] : [`G1 F${this.#feedMmPerMin}`]),
       `G92 E${mm(e)}`,
+      ...(this.#isInches ? ['G20'] : []),
+      ...(this.#feed === undefined ? [] : [`G1 F${this.#feed}`]),
       ...(this.#fan === undefined ? [] : [this.#fan === 0 ? 'M107' : `M106 S${this.#fan}`]),
       this.#isRelative ? 'G91' : 'G90',
       this.#isExtruderRelative ? 'M83' : 'M82',
@@ -64,6 +97,10 @@ export class ModalTracker {
         this.#isRelative = command === 'G91'
         this.#isExtruderRelative = this.#isRelative
         break
+      case 'G20':
+      case 'G21':
+        this.#isInches = command === 'G20'
+        break
       case 'M82':
       case 'M83':
         this.#isExtruderRelative = command === 'M83'
@@ -72,7 +109,7 @@ export class ModalTracker {
       case 'G1':
       case 'G2':
       case 'G3':
-        this.#feedMmPerMin = parameters.get('F') ?? this.#feedMmPerMin
+        this.#feed = parameters.get('F') ?? this.#feed
         break
       default:
     }
@@ -94,6 +131,9 @@ export class ModalTracker {
         break
       case 'M107':
         this.#fan = 0
+        break
+      case 'M221':
+        this.#flowPercent = parameters.get('S') ?? this.#flowPercent
         break
       default:
     }

@@ -1,15 +1,17 @@
 /** The one print this printer may run: who may start it, what is checked again, and the verbs that act on it. */
 
+import type { Controller } from '#drivers'
 import type { Clock } from '#lib/clock.ts'
 import type { JobProgress } from '#lib/control-protocol.ts'
 import { MpfError } from '#mpf'
-import type { OpenJob } from '../admission/open-job.ts'
-import type { OpenedPrint } from '../admission/opened-print.ts'
+import type { OpenedJob, OpenJob } from '../admission/open-job.ts'
 import { CoreError } from '../errors.ts'
 import type { JobRecord } from '../journal/job-record.ts'
+import { isFinal } from '../journal/job-states.ts'
 import type { Journal } from '../journal/journal.ts'
+import { planContinuation } from './continuation.ts'
 import type { Machine } from './machine.ts'
-import { PrintRun } from './print-run.ts'
+import { endReasonOf, PrintRun, type PrintRunOptions } from './print-run.ts'
 import type { PrintScripts } from './scripts.ts'
 
 export interface PrintEngineOptions {
@@ -17,6 +19,10 @@ export interface PrintEngineOptions {
   readonly machine: Machine
   readonly clock: Clock
   readonly scripts: PrintScripts
+  /** What becomes of a print that was cut off. */
+  readonly onInterruption: 'fail' | 'ask'
+  /** Highest Z of the machine. */
+  readonly heightMm: number
   /** Runs the cheap checks again, with the time, revocations and uses of now. */
   readonly openJob: OpenJob
   /** Told of each change a client may want to see. */
@@ -62,30 +68,46 @@ export class PrintEngine {
    */
   async start(id: string): Promise<JobRecord> {
     const { journal, machine } = this.#options
-    this.#options.expectStartAllowed?.()
-    if (this.isBusy) throw new CoreError('PRINTER_BUSY', 'a print is running')
-    this.#closing.signal.throwIfAborted()
+    this.#expectFree()
     const job = journal.job(id)
     if (job.state !== 'ready')
       throw new CoreError('JOB_STATE', `a job that is ${job.state} cannot be started`)
+    if (this.#interrupted)
+      throw new CoreError('PRINTER_BUSY', 'an interrupted print waits to be resumed or cancelled')
     const { controller } = machine
-    this.#isStarting = true
-    try {
-      const opened = await this.#openAgain(id)
-      await using stack = new AsyncDisposableStack()
-      stack.use(opened)
-      this.#closing.signal.throwIfAborted()
+    return this.#open(id, async opened => {
       const { id: grantId, usesGranted } = opened.print.facts.grant
-      if (!machine.isConnected || machine.controller !== controller)
-        throw new CoreError('PRINTER_OFFLINE', 'the controller went away before the print began')
+      this.#expectConnected(controller)
       // From here the use counts, whatever happens next: charged durably before the first byte.
       const started = journal.chargeAndStart(id, grantId, usesGranted)
-      this.#launch(id, opened.print, controller, stack.move())
-      return started
-    } finally {
-      this.#isStarting = false
-      this.#options.onChange()
-    }
+      return { started, run: { job: id, print: opened.print, controller } }
+    })
+  }
+
+  /**
+   * Goes on with an interrupted print: the file is checked again, its use stays the one that was charged.
+   * @throws CoreError JOB_NOT_RESUMABLE and as `start`; MpfError by code.
+   */
+  async #continue(job: JobRecord): Promise<JobRecord> {
+    const { journal, machine } = this.#options
+    this.#expectFree()
+    const { controller } = machine
+    return this.#open(job.id, async ({ print }) => {
+      const continuation = await planContinuation(job, print, this.#options, this.#closing.signal)
+      this.#expectConnected(controller)
+      const { line, isSameBoot, isPositionKept } = continuation
+      const kept = isPositionKept ? 'the controller kept its position' : 'X and Y are homed again'
+      const started = journal.advance(job.id, 'continued', {
+        type: 'job.continued',
+        job: job.id,
+        message: `after line ${line}; ${kept}`,
+        detail: {
+          ...{ use: job.use, ackedLine: job.ackedLine, fromLine: line + 1 },
+          ...{ isSameBoot, isPositionKept },
+        },
+      })
+      return { started, run: { job: job.id, print, controller, continuation } }
+    })
   }
 
   /** @throws CoreError PRINTER_IDLE, JOB_STATE; DriverError. */
@@ -93,15 +115,28 @@ export class PrintEngine {
     return this.#act(run => run.pause())
   }
 
-  /** @throws CoreError PRINTER_IDLE, JOB_STATE; DriverError. */
+  /** Also goes on with an interrupted print. @throws CoreError PRINTER_IDLE, JOB_STATE; DriverError. */
   async resume(): Promise<JobRecord> {
-    return this.#act(run => run.resume())
+    const interrupted = this.#run ? undefined : this.#interrupted
+    return interrupted ? this.#continue(interrupted) : this.#act(run => run.resume())
   }
 
-  /** Ends the running print (or takes a ready job out of the queue) and resolves once that is recorded. */
-  async cancel(id: string | undefined): Promise<JobRecord> {
+  /** As `pause`, but resolves at once; whether the machine stands is told by the job's phase, state and events. */
+  async requestPause(): Promise<JobRecord> {
+    return this.#request(run => run.pause(), 'job.pause_failed')
+  }
+
+  /** As `resume`, but a paused print may still be heating up when it resolves. */
+  async requestResume(): Promise<JobRecord> {
+    if (!this.#run && this.#interrupted) return this.resume()
+    return this.#request(run => run.resume(), 'job.resume_failed')
+  }
+
+  /** Ends the running or interrupted print (or takes a ready job out of the queue) and resolves once that is recorded. */
+  async cancel(named: string | undefined): Promise<JobRecord> {
     const { journal, onEnded } = this.#options
     const run = this.#run
+    const id = named ?? (run ? undefined : this.#interrupted?.id)
     if (run && (id === undefined || id === run.job)) {
       run.end(new CoreError('JOB_CANCELLED', 'cancelled by a person'))
       await this.#running
@@ -112,7 +147,7 @@ export class PrintEngine {
       type: 'job.cancelled',
       job: id,
       code: 'JOB_CANCELLED',
-      message: 'cancelled by a person before it was printed',
+      message: 'cancelled by a person while it was not being printed',
     } as const
     const reason = { code: entry.code, message: entry.message }
     const job = journal.advance(id, 'cancelled', entry, { reason })
@@ -161,20 +196,52 @@ export class PrintEngine {
   #giveUp(id: string, error: MpfError | CoreError): void {
     const { journal, onEnded } = this.#options
     const reason = { code: error.code, message: error.message }
-    const isRefusal = error instanceof MpfError
+    const isRefusal = error instanceof MpfError && journal.job(id).state === 'ready'
     const type = isRefusal ? 'admission.refused' : 'job.failed'
     const event = isRefusal ? 'refused' : 'failed'
     journal.advance(id, event, { type, job: id, ...reason }, { reason })
     onEnded(id)
   }
 
-  #launch(
+  get #interrupted(): JobRecord | undefined {
+    return this.#options.journal.jobs(['interrupted'])[0]
+  }
+
+  /** @throws CoreError PRINTER_BUSY, PRINTER_LOCKED; the reason of the end of the core. */
+  #expectFree(): void {
+    if (this.isBusy) throw new CoreError('PRINTER_BUSY', 'a print is running')
+    this.#closing.signal.throwIfAborted()
+    this.#options.expectStartAllowed?.()
+  }
+
+  #expectConnected(controller: Controller): void {
+    this.#closing.signal.throwIfAborted()
+    const { machine } = this.#options
+    if (!machine.isConnected || machine.controller !== controller)
+      throw new CoreError('PRINTER_OFFLINE', 'the controller went away before the print began')
+  }
+
+  /** Opens the job's file and lets `body` record the start; the run that it names is then launched with the open file. */
+  async #open(
     id: string,
-    print: OpenedPrint,
-    controller: Machine['controller'],
-    lifetime: AsyncDisposableStack,
-  ): void {
-    const run = new PrintRun({ ...this.#options, job: id, print, controller })
+    body: (opened: OpenedJob) => Promise<{ readonly started: JobRecord; readonly run: NewRun }>,
+  ): Promise<JobRecord> {
+    this.#isStarting = true
+    try {
+      const opened = await this.#openAgain(id)
+      await using stack = new AsyncDisposableStack()
+      stack.use(opened)
+      const { started, run } = await body(opened)
+      this.#launch(run, stack.move())
+      return started
+    } finally {
+      this.#isStarting = false
+      this.#options.onChange()
+    }
+  }
+
+  #launch(next: NewRun, lifetime: AsyncDisposableStack): void {
+    const run = new PrintRun({ ...this.#options, ...next })
     this.#run = run
     this.#running = this.#finish(run, lifetime)
     this.#options.keep(this.#running)
@@ -186,9 +253,26 @@ export class PrintEngine {
       await run.run()
     } finally {
       this.#run = undefined
-      this.#options.onEnded(run.job)
+      if (isFinal(this.#options.journal.job(run.job).state)) this.#options.onEnded(run.job)
       this.#options.onChange()
     }
+  }
+
+  #request(
+    verb: (run: PrintRun) => Promise<void>,
+    failure: 'job.pause_failed' | 'job.resume_failed',
+  ): JobRecord {
+    const { journal, keep, onChange } = this.#options
+    const run = this.#run
+    if (!run) throw new CoreError('PRINTER_IDLE', 'no print is running')
+    const tellFailure = (error: unknown) => {
+      if (run.isEnding) return // its end says why
+      const { code, message } = endReasonOf(error)
+      journal.record({ type: failure, job: run.job, code, message })
+    }
+    keep(verb(run).catch(tellFailure).finally(onChange))
+    onChange()
+    return journal.job(run.job)
   }
 
   async #act(verb: (run: PrintRun) => Promise<void>): Promise<JobRecord> {
@@ -199,6 +283,9 @@ export class PrintEngine {
     return this.#options.journal.job(run.job)
   }
 }
+
+/** What a run needs beyond what all runs share. */
+type NewRun = Pick<PrintRunOptions, 'job' | 'print' | 'controller' | 'continuation'>
 
 function isFileLost(error: unknown): error is CoreError {
   return error instanceof CoreError && error.code === 'JOB_FILE_LOST'

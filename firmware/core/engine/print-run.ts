@@ -2,18 +2,17 @@
 
 import { type Controller, type ControllerEvent, DriverError, type Position } from '#drivers'
 import type { Clock } from '#lib/clock.ts'
-import type { JobProgress } from '#lib/control-protocol.ts'
+import type { JobProgress, PrintPhase } from '#lib/control-protocol.ts'
 import { MpfError, type ProgramCommand } from '#mpf'
 import type { OpenedPrint } from '../admission/opened-print.ts'
 import { CoreError } from '../errors.ts'
-import type { EventType } from '../journal/events.ts'
 import type { EndReason } from '../journal/job-record.ts'
-import type { JobEvent } from '../journal/job-states.ts'
 import type { Journal } from '../journal/journal.ts'
+import { type Continuation, continuationCommands } from './continuation.ts'
 import { CheckedLineSource } from './line-source.ts'
 import type { Machine } from './machine.ts'
 import { ModalTracker } from './modal-tracker.ts'
-import { type LayerMark, progressAt } from './progress.ts'
+import { type LayerMark, layerAt, progressAt } from './progress.ts'
 import type { PrintScripts } from './scripts.ts'
 
 export interface PrintRunOptions {
@@ -22,15 +21,24 @@ export interface PrintRunOptions {
   readonly machine: Machine
   readonly controller: Controller
   readonly scripts: PrintScripts
+  readonly onInterruption: 'fail' | 'ask'
+  /** Set for a print that goes on after an interruption. */
+  readonly continuation?: Continuation | undefined
   readonly journal: Journal
   readonly clock: Clock
   readonly onChange: () => void
 }
 
-/** Flash wear: the acknowledged line is kept no more often. */
-const CHECKPOINT_MS = 2000
-
-type Phase = 'printing' | 'pausing' | 'paused' | 'resuming' | 'ending'
+/** Flash wear: a kept line costs a page of 4 KiB, and BENCH allows 5 MB a printed hour; a new layer is kept sooner. */
+const CHECKPOINT_MS = 4000
+const LAYER_CHECKPOINT_MS = 2000
+/** What ends a print without anybody or anything having judged it: it may go on. */
+const INTERRUPTIONS: ReadonlySet<string> = new Set([
+  'JOB_INTERRUPTED',
+  'DRIVER_PORT_LOST',
+  'DRIVER_RESET',
+  'DRIVER_SILENT',
+])
 
 export class PrintRun {
   readonly job: string
@@ -38,9 +46,11 @@ export class PrintRun {
   readonly #abort = new AbortController()
   readonly #modal = new ModalTracker()
   readonly #layers: LayerMark[] = []
-  #phase: Phase = 'printing'
+  #phase: PrintPhase = 'printing'
   #ackedLine = 0
-  #checkpointAtMs = 0
+  /** The first acknowledgement is kept at once: from then on a print can go on. */
+  #checkpointAtMs = Number.NEGATIVE_INFINITY
+  #checkpointLayer = 0
   #position: Position | undefined
   #activeMs = 0
   #activeSinceMs: number | undefined
@@ -49,6 +59,13 @@ export class PrintRun {
     this.job = options.job
     this.#options = options
     this.#activeSinceMs = options.clock.nowMs()
+    this.#ackedLine = options.continuation?.line ?? 0
+    if (options.continuation) this.#phase = 'resuming'
+  }
+
+  /** True once the print was told to end. */
+  get isEnding(): boolean {
+    return this.#abort.signal.aborted
   }
 
   get isPaused(): boolean {
@@ -58,12 +75,9 @@ export class PrintRun {
   progress(): JobProgress {
     const sinceMs = this.#activeSinceMs
     const runningMs = sinceMs === undefined ? 0 : this.#options.clock.nowMs() - sinceMs
-    return progressAt(
-      this.#options.print.facts,
-      this.#layers,
-      this.#ackedLine,
-      this.#activeMs + runningMs,
-    )
+    const activeMs = this.#activeMs + runningMs
+    const { facts } = this.#options.print
+    return { ...progressAt(facts, this.#layers, this.#ackedLine, activeMs), phase: this.#phase }
   }
 
   /** Prints to the end, whatever the end is. Rejects only when the end could not be recorded. */
@@ -75,7 +89,7 @@ export class PrintRun {
       this.#noteHandedOver(command),
     )
     try {
-      await machine.run(scripts.start, signal)
+      await this.#prepare(source, signal)
       const report = await controller.stream(source, { signal })
       this.#phase = 'ending'
       this.#ackedLine = Math.max(this.#ackedLine, report.lastLine)
@@ -96,17 +110,32 @@ export class PrintRun {
     }
   }
 
+  /** The start script, or what brings the machine back to where the print was cut off. */
+  async #prepare(source: CheckedLineSource, signal: AbortSignal): Promise<void> {
+    const { machine, scripts, continuation } = this.#options
+    if (continuation === undefined) return machine.run(scripts.start, signal)
+    // Everything up to there is verified and checked once more before anything heats.
+    await source.skipTo(continuation.line)
+    const commands = continuationCommands(continuation, this.#modal, scripts.recover)
+    await machine.run(commands, signal)
+    this.#phase = 'printing'
+  }
+
   /** Ends the print with `reason`; `run` resolves once the machine is safe and the end is recorded. */
   end(reason: CoreError): void {
     this.#abort.abort(reason)
   }
 
-  /** Holds the stream, waits until the machine stands, parks it. @throws CoreError JOB_STATE; DriverError. */
-  async pause(): Promise<void> {
-    const { controller, journal, machine, scripts } = this.#options
+  /** Holds the stream, waits until the machine stands, parks it. @throws CoreError JOB_STATE at once; DriverError. */
+  pause(): Promise<void> {
     this.#expectPhase('printing', 'paused')
-    const { signal } = this.#abort
     this.#phase = 'pausing'
+    return this.#drainAndPark()
+  }
+
+  async #drainAndPark(): Promise<void> {
+    const { controller, journal, machine, scripts } = this.#options
+    const { signal } = this.#abort
     this.#position = undefined
     controller.hold()
     try {
@@ -129,11 +158,15 @@ export class PrintRun {
     )
   }
 
-  /** Puts heat, place and modes back, then lets the stream go on. @throws CoreError JOB_STATE; DriverError. */
-  async resume(): Promise<void> {
-    const { controller, journal, machine, scripts, clock } = this.#options
+  /** Puts heat, place and modes back, then lets the stream go on. @throws CoreError JOB_STATE at once; DriverError. */
+  resume(): Promise<void> {
     this.#expectPhase('paused', 'resumed')
     this.#phase = 'resuming'
+    return this.#restoreAndRelease()
+  }
+
+  async #restoreAndRelease(): Promise<void> {
+    const { controller, journal, machine, scripts, clock } = this.#options
     const restore = this.#position ? this.#modal.restoreCommands(this.#position) : []
     try {
       await machine.run([...scripts.resume, ...restore], this.#abort.signal)
@@ -151,7 +184,7 @@ export class PrintRun {
     controller.release()
   }
 
-  #expectPhase(phase: Phase, wanted: string): void {
+  #expectPhase(phase: PrintPhase, wanted: string): void {
     if (this.#phase !== phase)
       throw new CoreError('JOB_STATE', `a print that is ${this.#phase} cannot be ${wanted}`)
   }
@@ -173,8 +206,11 @@ export class PrintRun {
     const { clock, journal } = this.#options
     this.#ackedLine = Math.max(this.#ackedLine, line)
     const nowMs = clock.nowMs()
-    if (nowMs - this.#checkpointAtMs < CHECKPOINT_MS) return
+    const layer = layerAt(this.#layers, this.#ackedLine)
+    const waitMs = layer === this.#checkpointLayer ? CHECKPOINT_MS : LAYER_CHECKPOINT_MS
+    if (nowMs - this.#checkpointAtMs < waitMs) return
     this.#checkpointAtMs = nowMs
+    this.#checkpointLayer = layer
     try {
       journal.checkpoint(this.job, this.#ackedLine)
     } catch (error) {
@@ -188,6 +224,12 @@ export class PrintRun {
     this.#activeSinceMs = undefined
   }
 
+  #endOf(code: string, isForeseen: boolean): 'cancelled' | 'failed' | 'interrupted' {
+    if (code === 'JOB_CANCELLED') return 'cancelled'
+    const isKept = this.#options.onInterruption === 'ask' && isForeseen && this.#ackedLine > 0
+    return isKept && INTERRUPTIONS.has(code) ? 'interrupted' : 'failed'
+  }
+
   async #endAbnormally(error: unknown): Promise<void> {
     const { journal, machine, scripts } = this.#options
     this.#phase = 'ending'
@@ -196,16 +238,14 @@ export class PrintRun {
     // After an emergency stop nothing more is sent: the board has halted, and its restart is cold.
     if (code !== 'JOB_STOPPED')
       await machine.safeStop(isCancelled ? scripts.cancel : scripts.abnormalEnd, this.job)
-    const acked = `at least line ${this.#ackedLine} acknowledged`
-    const event: Extract<JobEvent, 'cancelled' | 'failed'> = isCancelled ? 'cancelled' : 'failed'
-    const type: EventType = isCancelled ? 'job.cancelled' : 'job.failed'
+    const event = this.#endOf(code, isForeseen(error))
     const entry = {
-      type,
+      type: `job.${event}`,
       job: this.job,
       code,
-      message: `${message}; ${acked}`,
+      message: `${message}; at least line ${this.#ackedLine} acknowledged`,
       detail: { ackedLine: this.#ackedLine, ...(line === undefined ? {} : { line }) },
-    }
+    } as const
     const reason = { code, message: entry.message }
     journal.advance(this.job, event, entry, { reason, ackedLine: this.#ackedLine })
     // Recorded and safe; what nobody foresaw ends the core as well.

@@ -9,6 +9,7 @@ export interface PrintScripts {
   readonly end: readonly string[]
   readonly cancel: readonly string[]
   readonly abnormalEnd: readonly string[]
+  readonly recover: readonly string[]
 }
 
 /** The scripts of a configured printer. */

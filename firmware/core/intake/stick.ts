@@ -32,7 +32,7 @@ export interface StickPorts {
 
 /** More names in one root than any person copies; the rest waits until these are gone. */
 const MAX_NAMES = 1000
-const QUEUED = ['received', 'ready', 'printing', 'paused'] as const
+const QUEUED = ['received', 'ready', 'printing', 'paused', 'interrupted'] as const
 
 interface Found {
   readonly name: string

@@ -66,6 +66,7 @@ const MIGRATIONS = [
      key TEXT PRIMARY KEY,
      at_ms INTEGER NOT NULL
    ) STRICT;`,
+  `ALTER TABLE progress ADD COLUMN boot TEXT;`,
 ] as const
 
 /** Where a transaction stands; tests end the process at each of these to prove nothing is half done. */
@@ -122,19 +123,6 @@ export function transact<T>(
     if (error instanceof Error && 'errcode' in error)
       throw coreFault('JOURNAL_WRITE', `the record was not made durable (${error.message})`, error)
     throw error
-  }
-}
-
-/**
- * A write that a power cut may lose but a crash of the process may not: no fsync, so that progress
- * every two seconds does not wear the flash. The next durable commit makes it durable too.
- */
-export function writeRelaxed(database: DatabaseSync, body: () => void): void {
-  database.exec('PRAGMA synchronous = NORMAL')
-  try {
-    body()
-  } finally {
-    database.exec('PRAGMA synchronous = FULL')
   }
 }
 

@@ -56,6 +56,22 @@ export const EVENTS = {
     when: 'The print was paused and the controller has drained.',
   },
   'job.resumed': { severity: 'notice', when: 'The print goes on.' },
+  'job.pause_failed': {
+    severity: 'warning',
+    when: 'A pause could not be carried out; the print goes on.',
+  },
+  'job.resume_failed': {
+    severity: 'warning',
+    when: 'A resume could not be carried out; the print stays paused.',
+  },
+  'job.interrupted': {
+    severity: 'error',
+    when: 'The core, the power or the controller went away in the middle of the print; it may be resumed or cancelled.',
+  },
+  'job.continued': {
+    severity: 'notice',
+    when: 'An interrupted print goes on: the same use, from the last line known to be executed.',
+  },
   'job.done': { severity: 'notice', when: 'The controller executed the last line.' },
   'job.cancelled': { severity: 'notice', when: 'A person cancelled the job.' },
   'job.failed': { severity: 'error', when: 'A fault ended the job.' },

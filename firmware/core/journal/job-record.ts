@@ -21,6 +21,8 @@ export interface JobRecord {
   readonly lines: number
   readonly layers: number
   readonly ackedLine: number
+  /** The boot of this computer in which `ackedLine` was kept. */
+  readonly ackedBoot: string | null
   readonly receivedAtMs: number
   readonly startedAtMs: number | null
   readonly endedAtMs: number | null
@@ -51,7 +53,8 @@ export interface EndReason {
 }
 
 /** Reads jobs with their use and progress; append a WHERE. */
-export const SELECT_JOBS = `SELECT jobs.*, uses.use AS use, coalesce(progress.acked_line, 0) AS acked_line
+export const SELECT_JOBS = `SELECT jobs.*, uses.use AS use, coalesce(progress.acked_line, 0) AS acked_line,
+  progress.boot AS boot
   FROM jobs LEFT JOIN uses ON uses.job = jobs.id LEFT JOIN progress ON progress.job = jobs.id`
 
 const rowSchema = z.object({
@@ -63,6 +66,7 @@ const rowSchema = z.object({
     'refused',
     'printing',
     'paused',
+    'interrupted',
     'done',
     'cancelled',
     'failed',
@@ -79,6 +83,7 @@ const rowSchema = z.object({
   lines: z.int(),
   layers: z.int(),
   acked_line: z.int(),
+  boot: z.string().nullable(),
   received_at_ms: z.int(),
   started_at_ms: z.int().nullable(),
   ended_at_ms: z.int().nullable(),
@@ -105,6 +110,7 @@ export function jobOfRow(row: unknown): JobRecord {
     lines: job.lines,
     layers: job.layers,
     ackedLine: job.acked_line,
+    ackedBoot: job.boot,
     receivedAtMs: job.received_at_ms,
     startedAtMs: job.started_at_ms,
     endedAtMs: job.ended_at_ms,

@@ -10,6 +10,8 @@ export type JobEvent =
   | 'started'
   | 'paused'
   | 'resumed'
+  | 'interrupted'
+  | 'continued'
   | 'finished'
   | 'cancelled'
   | 'failed'
@@ -18,8 +20,20 @@ export type JobEvent =
 export const JOB_TABLE = {
   received: { admitted: 'ready', refused: 'refused', failed: 'failed' },
   ready: { started: 'printing', cancelled: 'cancelled', refused: 'refused', failed: 'failed' },
-  printing: { paused: 'paused', finished: 'done', cancelled: 'cancelled', failed: 'failed' },
-  paused: { resumed: 'printing', cancelled: 'cancelled', failed: 'failed' },
+  printing: {
+    paused: 'paused',
+    interrupted: 'interrupted',
+    finished: 'done',
+    cancelled: 'cancelled',
+    failed: 'failed',
+  },
+  paused: {
+    resumed: 'printing',
+    interrupted: 'interrupted',
+    cancelled: 'cancelled',
+    failed: 'failed',
+  },
+  interrupted: { continued: 'printing', cancelled: 'cancelled', failed: 'failed' },
   done: {},
   refused: {},
   cancelled: {},

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import type { EventView, JobState } from '#lib/control-protocol.ts'
 import { MpfError } from '#mpf'
 import { CoreError } from '../errors.ts'
-import { type JournalObserver, openDatabase, transact, writeRelaxed } from './database.ts'
+import { type JournalObserver, openDatabase, transact } from './database.ts'
 import { type ChainVerdict, EventLog, type TimeStamp } from './event-log.ts'
 import type { EventEntry } from './events.ts'
 import { type Floor, type FloorKind, raiseFloor, readFloor } from './floors.ts'
@@ -25,6 +25,8 @@ export interface JournalOptions {
   /** Called inside each transaction: the time of the record. */
   readonly stamp: () => TimeStamp
   readonly observer?: JournalObserver | undefined
+  /** Names this boot of the computer; kept with each checkpoint. */
+  readonly bootId?: string | undefined
 }
 
 export class Journal implements Disposable {
@@ -32,6 +34,7 @@ export class Journal implements Disposable {
   readonly #events: EventLog
   readonly #stamp: () => TimeStamp
   readonly #observer: JournalObserver | undefined
+  readonly #bootId: string | null
   readonly #listeners = new Set<(event: EventView) => void>()
 
   /** @throws CoreError JOURNAL_FOREIGN, JOURNAL_CORRUPT. */
@@ -40,6 +43,7 @@ export class Journal implements Disposable {
     this.#events = new EventLog(this.#database)
     this.#stamp = options.stamp
     this.#observer = options.observer
+    this.#bootId = options.bootId ?? null
   }
 
   [Symbol.dispose](): void {
@@ -137,18 +141,28 @@ export class Journal implements Disposable {
     this.#commit(entry, stamp => {
       const state = this.#move(id, event)
       if (end.ackedLine !== undefined) this.#keepProgress(id, end.ackedLine)
-      if (!isFinal(state)) return
+      // An interrupted job says why; one that goes on has nothing to say.
       this.#database
         .prepare('UPDATE jobs SET ended_at_ms = ?, code = ?, message = ? WHERE id = ?')
-        .run(stamp.atMs, end.reason?.code ?? null, end.reason?.message ?? null, id)
+        .run(
+          isFinal(state) ? stamp.atMs : null,
+          end.reason?.code ?? null,
+          end.reason?.message ?? null,
+          id,
+        )
     })
     return this.job(id)
   }
 
-  /** Keeps the last acknowledged line; survives a crash of the process, may be lost in a power cut. */
+  /** Keeps the last acknowledged line durably: one page of flash, so call it seldom. @throws CoreError JOURNAL_WRITE. */
   checkpoint(id: string, ackedLine: number): void {
-    writeRelaxed(this.#database, () => this.#keepProgress(id, ackedLine))
+    transact(this.#database, undefined, () => this.#keepProgress(id, ackedLine))
     this.#observer?.step('checkpointed')
+  }
+
+  /** True while the computer has not been started anew since the job's line was kept. */
+  isSameBoot(job: JobRecord): boolean {
+    return this.#bootId !== null && job.ackedBoot === this.#bootId
   }
 
   /** @throws CoreError JOB_UNKNOWN. */
@@ -263,9 +277,9 @@ export class Journal implements Disposable {
   #keepProgress(id: string, ackedLine: number): void {
     this.#database
       .prepare(
-        `INSERT INTO progress (job, acked_line) VALUES (?, ?)
-         ON CONFLICT (job) DO UPDATE SET acked_line = max(acked_line, excluded.acked_line)`,
+        `INSERT INTO progress (job, acked_line, boot) VALUES (?, ?, ?)
+         ON CONFLICT (job) DO UPDATE SET acked_line = max(acked_line, excluded.acked_line), boot = excluded.boot`,
       )
-      .run(id, ackedLine)
+      .run(id, ackedLine, this.#bootId)
   }
 }

@@ -3,7 +3,7 @@
 import type { JobView } from '#lib/control-protocol.ts'
 import { type Command, type CommandContext, writeLines } from '../command.ts'
 import { EXIT, type ExitCode } from '../errors.ts'
-import { lineText, STATE_TONES, shortId, titleOf } from '../render/job-text.ts'
+import { lineText, STATE_TONES, shortId, stateText, titleOf } from '../render/job-text.ts'
 import { jsonLine, lineOf } from '../render/text.ts'
 
 /** Tells the job's new state. */
@@ -15,7 +15,7 @@ export function tellJob({ isJson, terminal }: CommandContext, job: JobView | nul
   function jobLine(view: JobView): string {
     return lineOf(
       [
-        { text: view.state, tone: STATE_TONES[view.state] },
+        { text: stateText(view), tone: STATE_TONES[view.state] },
         { text: `  ${shortId(view.id)} ${titleOf(view)}, ${lineText(view.progress)}` },
       ],
       terminal.style,
@@ -30,6 +30,7 @@ export const pause: Command = {
   summary: 'pause the running print',
   description: [
     'No further line is sent; the controller finishes what it holds, then the printer runs its pause script. Heaters stay as they are.',
+    'Answers at once; `mpfctl watch` shows when the machine stands.',
   ],
   options: {},
   async run(context) {
@@ -42,9 +43,10 @@ export const resume: Command = {
   name: 'resume',
   operands: '',
   maxOperands: 0,
-  summary: 'go on with the paused print',
+  summary: 'go on with the paused or interrupted print',
   description: [
     'Runs the resume script and goes on with the line after the last one acknowledged.',
+    'A print that was interrupted by a power cut, a crash or a lost controller goes on too: its file is checked again, the heat is put back, X and Y are homed (never Z), and the same use is continued. Leave the part where it is.',
   ],
   options: {},
   async run(context) {
@@ -59,7 +61,7 @@ export const cancel: Command = {
   maxOperands: 1,
   summary: 'end the running print in order, or take a job out of the queue',
   description: [
-    'Without JOB ends the running or paused print: what the controller holds is carried out, then the cancel script runs. A print that was started stays charged.',
+    'Without JOB ends the running, paused or interrupted print: what the controller holds is carried out, then the cancel script runs. A print that was started stays charged.',
     'JOB is the beginning of an id, as long as it fits one job only.',
   ],
   options: {},

@@ -21,6 +21,7 @@ export const STATE_TONES = {
   refused: 'bad',
   printing: 'good',
   paused: 'warn',
+  interrupted: 'warn',
   done: 'good',
   cancelled: 'warn',
   failed: 'bad',
@@ -29,6 +30,13 @@ export const STATE_TONES = {
 /** True once a job's state will not change any more. */
 export function hasEnded(state: JobState): boolean {
   return state === 'refused' || state === 'done' || state === 'cancelled' || state === 'failed'
+}
+
+/** Its state, or what it is doing where that says more. */
+export function stateText({ state, progress }: JobView): string {
+  const { phase } = progress
+  const isOnMachine = state === 'printing' || state === 'paused'
+  return isOnMachine && phase !== undefined && phase !== 'printing' ? phase : state
 }
 
 const SHORT_ID_CHARACTERS = 8

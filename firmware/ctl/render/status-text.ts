@@ -1,7 +1,7 @@
 /** The printer on one page, and its events a line each. Pure. */
 
 import type { ControllerView, EventView, PrinterView } from '#lib/control-protocol.ts'
-import { layerText, lineText, percentText, shortId, titleOf } from './job-text.ts'
+import { layerText, lineText, percentText, shortId, stateText, titleOf } from './job-text.ts'
 import {
   bytes,
   duration,
@@ -19,6 +19,7 @@ const STATE_TONES = {
   idle: 'good',
   printing: 'good',
   paused: 'warn',
+  interrupted: 'warn',
   offline: 'bad',
 } as const satisfies Record<PrinterView['state'], Tone>
 
@@ -57,7 +58,7 @@ export function renderStatus(view: PrinterView, style: Style): readonly string[]
 function jobText(job: NonNullable<PrinterView['job']>): string {
   const { timeLeftS } = job.progress
   return [
-    `${shortId(job.id)} ${titleOf(job)}: ${job.state} ${percentText(job.progress.percent)}`,
+    `${shortId(job.id)} ${titleOf(job)}: ${stateText(job)} ${percentText(job.progress.percent)}`,
     layerText(job.progress),
     lineText(job.progress),
     timeLeftS === null ? '' : `${duration(timeLeftS)} left`,

@@ -7,6 +7,7 @@ import {
   percentText,
   STATE_TONES,
   shortId,
+  stateText,
   titleOf,
   useText,
 } from './job-text.ts'
@@ -66,7 +67,7 @@ export function renderWatchLine(view: PrinterView, rate: number | null, style: S
   const parts =
     job === null
       ? [view.state]
-      : [job.state, percentText(job.progress.percent), placeText(job), leftText(job)]
+      : [stateText(job), percentText(job.progress.percent), placeText(job), leftText(job)]
   const links = view.controllers.flatMap(controller => [
     ...heaterSpans(controller.temperatures, style).map(({ text }) => text.trimEnd()),
     linkText(controller, rate),
@@ -86,7 +87,7 @@ function idleSpans(view: PrinterView): readonly Span[] {
 function headSpans(job: JobView): readonly Span[] {
   const use = useText(job)
   return [
-    { text: job.state.padEnd(8), tone: STATE_TONES[job.state] },
+    { text: stateText(job).padEnd(8), tone: STATE_TONES[job.state] },
     { text: `  ${titleOf(job)}`, tone: 'strong' },
     { text: `  job ${shortId(job.id)}${use === '' ? '' : `, ${use}`}`, tone: 'dim' },
   ]
