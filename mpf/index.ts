@@ -20,7 +20,23 @@ export {
   type MpfErrorCode,
   type MpfErrorPlace,
 } from './errors.ts'
+export { type LayerEstimate, type PrintEstimate, PrintEstimator } from './gcode/estimate.ts'
+export {
+  type AxisNumbers,
+  type Kinematics,
+  MARLIN_KINEMATICS,
+} from './gcode/estimate-kinematics.ts'
+export {
+  type Forecast,
+  type ForecastLink,
+  type ForecastRemedy,
+  forecast,
+  type LayerForecast,
+  type LayerVerdict,
+} from './gcode/forecast.ts'
+export type { ProgramListeners } from './gcode/machine.ts'
 export { MODAL_BIT, type ModalState } from './gcode/modal.ts'
+export { PreviewDrawer, type PreviewOptions } from './gcode/preview.ts'
 export { type AxisLimitsMm, DEFAULT_WORDS, type MachineProfile } from './gcode/profile.ts'
 export {
   CommandReader,
