@@ -122,7 +122,7 @@ function startTasks(
   received: readonly string[],
 ): void {
   const { ports, journal, machine, openJob, tasks } = parts
-  const { preflight } = ports
+  const { preflight } = parts.reports
   const admission = new AdmissionQueue({
     journal,
     openJob,

@@ -24,6 +24,7 @@ export const CORE_ERROR_CODES = [
   'PRINTER_OFFLINE', // the motion controller is not connected
   'PRINTER_SCRIPT', // a script of the printer's configuration was not carried out
   'ADMISSION_FAULT', // the check itself could not be carried out
+  'REPORT_UNAVAILABLE', // a report or preview was asked of a file that cannot be read now
   'CONTROL_SOCKET', // the control socket could not be opened
   'CONTROL_CLIENTS', // more clients than the control socket serves
   'KEYS_MODE', // a private key's file can be read by others

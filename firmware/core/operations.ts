@@ -1,6 +1,7 @@
 /** The verbs and views of the control socket, carried out on the core's parts. */
 
 import type { ControlMethod, ControlMethods, JobView, PrinterView } from '#lib/control-protocol.ts'
+import type { PrintReports } from './admission/preflight-report.ts'
 import type { ControlHandlers } from './control/methods.ts'
 import type { Machine } from './engine/machine.ts'
 import type { PrintEngine } from './engine/print-engine.ts'
@@ -19,6 +20,7 @@ export interface OperationParts {
   readonly machine: Machine
   readonly engine: PrintEngine
   readonly time: TrustedTime
+  readonly reports: PrintReports
   readonly signal: AbortSignal
 }
 
@@ -27,7 +29,7 @@ const RUNNING = ['printing', 'paused', 'interrupted'] as const
 
 /** One handler a method; each throws the coded errors of what it calls. */
 export function createOperations(parts: OperationParts): Pick<ControlHandlers, ControlMethod> {
-  const { journal, engine, signal } = parts
+  const { journal, engine, reports, signal } = parts
   const view = (job: JobRecord) => viewOf(job, engine)
   const status = () => printerView(parts)
   return {
@@ -35,6 +37,15 @@ export function createOperations(parts: OperationParts): Pick<ControlHandlers, C
     watch: status,
     'jobs.list': ({ state }) => ({ jobs: journal.jobs(state && [state]).map(view) }),
     'jobs.show': ({ job }) => view(journal.findJob(job)),
+    'jobs.report': ({ job }) => reports.report(journal.findJob(job), signal),
+    'jobs.preview': async ({ job, view, layer }) => {
+      const svg = await reports.preview(
+        journal.findJob(job).id,
+        { view: view ?? 'isometric', layer },
+        signal,
+      )
+      return { type: 'image/svg+xml', bytes: Buffer.from(svg).toString('base64') }
+    },
     'print.start': async ({ job }) => view(await engine.start(chooseReady(journal, job).id)),
     'print.pause': async () => view(await engine.requestPause()),
     'print.resume': async () => view(await engine.requestResume()),

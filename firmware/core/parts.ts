@@ -11,6 +11,7 @@ import { TaskGroup } from '#lib/task-group.ts'
 import { createOpenJob, type OpenJob } from './admission/open-job.ts'
 import type { OpenPrint } from './admission/opened-print.ts'
 import type { Preflight } from './admission/preflight.ts'
+import { PrintReports } from './admission/preflight-report.ts'
 import { CommandLedger } from './commands/ledger.ts'
 import { Machine, type OpenMachineController } from './engine/machine.ts'
 import { heatersOff } from './engine/scripts.ts'
@@ -49,6 +50,7 @@ export interface Parts {
   readonly machine: Machine
   readonly tasks: TaskGroup
   readonly openJob: OpenJob
+  readonly reports: PrintReports
   readonly printerKey: KeyObject
   readonly trust: TrustStore
   readonly grants: GrantStore
@@ -57,6 +59,8 @@ export interface Parts {
 }
 
 const STATE_DIRECTORY_MODE = 0o700
+/** As the configuration has it where it names none. */
+const STOCK_BAUD = 115_200
 
 /** @throws CoreError JOURNAL_*, SPOOL_IO, KEYS_*, TRUST_ROLLBACK */
 export async function prepareParts(
@@ -107,7 +111,10 @@ export async function prepareParts(
   const signer = createLogSigner(journal, logKey, printer.serial)
   const openJob = createOpenJob({ spool, journal, time, printer: facts, openPrint, grants })
   const tasks = new TaskGroup(signal)
-  const made = { config, ports, journal, time, spool, machine, tasks, openJob }
+  const { kinematics } = printer
+  const baud = config.controllers.find(({ role }) => role === 'motion')?.baud ?? STOCK_BAUD
+  const reports = new PrintReports({ openJob, preflight: ports.preflight, kinematics, baud })
+  const made = { config, ports, journal, time, spool, machine, tasks, openJob, reports }
   return { ...made, printerKey, trust, grants, ledger, signer }
 }
 

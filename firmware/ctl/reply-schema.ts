@@ -7,6 +7,7 @@ import type {
   EventView,
   JobView,
   PrinterView,
+  PrintReportView,
 } from '#lib/control-protocol.ts'
 import { PRINT_PHASES } from '#lib/control-protocol.ts'
 
@@ -79,6 +80,38 @@ export const eventView = z.object({
   hash: text,
 }) satisfies z.ZodType<EventView>
 
+/** A picture of 200 kB in base64, and room to spare. */
+const MAX_PICTURE_CHARACTERS = 300_000
+const verdict = z.enum(['flows', 'tight', 'stutters'])
+const numbers = z.array(z.number()).max(8)
+
+const report = z.object({
+  job: text,
+  timeS: z.number(),
+  dwellS: z.number(),
+  lines: z.number(),
+  commands: z.number(),
+  extrusionMoves: z.number(),
+  travelMoves: z.number(),
+  filamentMoves: z.number(),
+  filamentUm: numbers,
+  boxUm: z.object({ min: numbers, max: numbers }).nullable(),
+  baud: z.number(),
+  verdict,
+  sentences: z.array(text),
+  layers: z.array(
+    z.object({
+      layer: z.number(),
+      lines: z.number(),
+      timeS: z.number(),
+      neededLinesPerS: z.number(),
+      peakLinesPerS: z.number(),
+      linkLinesPerS: z.number(),
+      verdict,
+    }),
+  ),
+}) satisfies z.ZodType<PrintReportView>
+
 /** One schema a method. */
 export const replySchemas: {
   readonly [M in ControlMethod]: z.ZodType<ControlMethods[M]['result']>
@@ -86,6 +119,11 @@ export const replySchemas: {
   status: printerView,
   'jobs.list': z.object({ jobs: z.array(job) }),
   'jobs.show': job,
+  'jobs.report': report,
+  'jobs.preview': z.object({
+    type: text,
+    bytes: z.base64().max(MAX_PICTURE_CHARACTERS),
+  }),
   'print.start': job,
   'print.pause': job,
   'print.resume': job,

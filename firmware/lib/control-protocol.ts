@@ -95,6 +95,38 @@ export interface EventView {
   readonly clock?: string
 }
 
+/** One layer of a report: what it asks of the wire beside what the wire gives. */
+export interface LayerView {
+  readonly layer: number
+  readonly lines: number
+  readonly timeS: number
+  readonly neededLinesPerS: number
+  readonly peakLinesPerS: number
+  readonly linkLinesPerS: number
+  readonly verdict: 'flows' | 'tight' | 'stutters'
+}
+
+/** What a print will take. Heating and homing are in no time given. */
+export interface PrintReportView {
+  readonly job: string
+  readonly timeS: number
+  readonly dwellS: number
+  readonly lines: number
+  readonly commands: number
+  readonly extrusionMoves: number
+  readonly travelMoves: number
+  readonly filamentMoves: number
+  /** By tool, T0 to T3. */
+  readonly filamentUm: readonly number[]
+  /** Box of what is extruded, X, Y, Z; null when nothing is. */
+  readonly boxUm: { readonly min: readonly number[]; readonly max: readonly number[] } | null
+  readonly baud: number
+  readonly verdict: LayerView['verdict']
+  /** For people: the worst layer and what would help. */
+  readonly sentences: readonly string[]
+  readonly layers: readonly LayerView[]
+}
+
 /** Requests a client may make: parameters and results by method. */
 export interface ControlMethods {
   readonly status: { readonly params: Record<string, never>; readonly result: PrinterView }
@@ -103,6 +135,20 @@ export interface ControlMethods {
     readonly result: { readonly jobs: readonly JobView[] }
   }
   readonly 'jobs.show': { readonly params: { readonly job: string }; readonly result: JobView }
+  /** Computed at admission; after a restart of the core by reading the file again. */
+  readonly 'jobs.report': {
+    readonly params: { readonly job: string }
+    readonly result: PrintReportView
+  }
+  /** The toolpath as a picture: base64, at most 200 kB before it. Of one layer, or of the whole part. */
+  readonly 'jobs.preview': {
+    readonly params: {
+      readonly job: string
+      readonly view?: 'isometric' | 'top'
+      readonly layer?: number
+    }
+    readonly result: { readonly type: string; readonly bytes: string }
+  }
   /** `job` may be any unambiguous prefix of an id; without one the only ready job is meant. */
   readonly 'print.start': { readonly params: { readonly job?: string }; readonly result: JobView }
   readonly 'print.pause': { readonly params: Record<string, never>; readonly result: JobView }

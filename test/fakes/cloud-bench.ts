@@ -198,6 +198,7 @@ export async function startDeskCore({ config }: Printer): Promise<DeskCore> {
     log,
     handlers: {
       ...{ status, watch: status, 'jobs.list': () => ({ jobs: [] }), 'jobs.show': refuse },
+      ...{ 'jobs.report': refuse, 'jobs.preview': refuse },
       ...{ 'print.start': refuse, 'print.pause': refuse, 'print.resume': refuse },
       ...{ 'print.cancel': refuse, 'print.stop': () => null },
       'events.list': ({ after, limit }) => ({ events: journal.events(after ?? 0, limit ?? 100) }),

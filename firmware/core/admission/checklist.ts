@@ -70,11 +70,12 @@ export async function openPrint(
       signedAtMs: manifest.payload.iat * 1000,
       grant: { id: grant.id, usesGranted: grant.maxUses, epoch: grant.epoch },
     },
-    async *blocks(signal) {
+    async *blocks(signal, listeners) {
       const program = createProgramCheck(
         manifest.payload.pol,
         meta.index,
         manifest.payload.enc.body.lines,
+        listeners,
       )
       // 14, 17: each block authenticated and equal to the index before a byte of it is looked at.
       for await (const block of openBody(container, manifest, keys, meta.index, { signal })) {

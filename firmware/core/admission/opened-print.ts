@@ -2,7 +2,7 @@
 
 import type { KeyObject } from 'node:crypto'
 import type { FdSource } from '#lib/file-source.ts'
-import type { MachineProfile, ProgramCommand } from '#mpf'
+import type { MachineProfile, ProgramCommand, ProgramListeners } from '#mpf'
 import type { ResumePoint } from './resume-point.ts'
 
 /** What the signed parts of a file say; nothing here was taken from unverified bytes. */
@@ -52,9 +52,10 @@ export interface OpenedPrint extends Disposable {
   resumePoint(line: number, backOff: number, signal: AbortSignal): Promise<ResumePoint>
   /**
    * Every block in order; the end of the iteration means that the whole program is inside the envelope and complete.
+   * `listeners` hear its lines and moves as they are checked.
    * @throws MpfError by code, with line or block; `signal.reason`.
    */
-  blocks(signal: AbortSignal): AsyncIterableIterator<CheckedBlock>
+  blocks(signal: AbortSignal, listeners?: ProgramListeners): AsyncIterableIterator<CheckedBlock>
 }
 
 /** What this printer knows and the file does not decide. */

@@ -5,9 +5,10 @@ import { MpfError } from '#mpf'
 import { openPrint } from './checklist.ts'
 import { sealedSource } from './open-job.ts'
 import type { PreflightRequest, PreflightVerdict } from './preflight.ts'
+import { startStudy } from './preflight-study.ts'
 
 async function preflight(request: PreflightRequest): Promise<PreflightVerdict> {
-  const { fd, sizeBytes, seqFloor, uses, detached, ...facts } = request
+  const { fd, sizeBytes, seqFloor, uses, detached, study, ...facts } = request
   try {
     using print = await openPrint(sealedSource(fd, sizeBytes), {
       ...facts,
@@ -15,8 +16,12 @@ async function preflight(request: PreflightRequest): Promise<PreflightVerdict> {
       usesOf: () => uses,
       detachedGrants: () => detached,
     })
-    for await (const block of print.blocks(new AbortController().signal)) block.text.fill(0)
-    return { kind: 'passed' }
+    const running = study && startStudy(study)
+    for await (const block of print.blocks(new AbortController().signal, running?.listeners)) {
+      running?.sample(block)
+      block.text.fill(0)
+    }
+    return { kind: 'passed', ...(running && { findings: running.finish() }) }
   } catch (error) {
     if (!(error instanceof MpfError)) throw error
     const { code, message, line } = error

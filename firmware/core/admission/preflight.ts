@@ -7,9 +7,20 @@ import type { MachineProfile } from '#mpf'
 import { CoreError } from '../errors.ts'
 import type { OpenedJob } from './open-job.ts'
 import type { Refusal } from './opened-print.ts'
+import type { Findings, Study } from './preflight-study.ts'
+
+/** A question to answer on the way; `take` is called before the verdict is returned, and only if the job passed. */
+export interface StudyOrder {
+  readonly study: Study
+  readonly take: (findings: Findings) => void
+}
 
 /** Steps 14 to 19 over every block of an opened job. Undefined: it passed. @throws CoreError ADMISSION_FAULT; `signal.reason`. */
-export type Preflight = (job: OpenedJob, signal: AbortSignal) => Promise<Refusal | undefined>
+export type Preflight = (
+  job: OpenedJob,
+  signal: AbortSignal,
+  order?: StudyOrder,
+) => Promise<Refusal | undefined>
 
 /** What crosses to the thread: a descriptor, plain data, and the key as an opaque object. */
 export interface PreflightRequest {
@@ -25,13 +36,17 @@ export interface PreflightRequest {
   readonly epochFloor: number
   readonly uses: number
   readonly detached: readonly Uint8Array[]
+  readonly study: Study | undefined
 }
 
 /** One block of text and its working copies are a few megabytes; a file that needs more is not one of ours. */
 const THREAD_HEAP_MB = 256
 
 const verdictSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('passed') }),
+  z.strictObject({
+    kind: z.literal('passed'),
+    findings: z.custom<Findings>(value => typeof value === 'object' && value !== null).optional(),
+  }),
   z.strictObject({
     kind: z.literal('refused'),
     code: z.string(),
@@ -43,7 +58,7 @@ const verdictSchema = z.discriminatedUnion('kind', [
 export type PreflightVerdict = z.infer<typeof verdictSchema>
 
 /** Runs the preflight of one job in a fresh thread; the job's descriptor stays open until it has ended. */
-export const preflightInThread: Preflight = async (job, signal) => {
+export const preflightInThread: Preflight = async (job, signal, order) => {
   const { source, context, print } = job
   const { facts } = print
   const request: PreflightRequest = {
@@ -58,6 +73,7 @@ export const preflightInThread: Preflight = async (job, signal) => {
     epochFloor: context.epochFloor,
     uses: context.usesOf(facts.grant.id),
     detached: context.detachedGrants?.(facts.manifestDigest) ?? [],
+    study: order?.study,
   }
   signal.throwIfAborted()
   const worker = new Worker(new URL('./preflight-worker.ts', import.meta.url), {
@@ -67,7 +83,9 @@ export const preflightInThread: Preflight = async (job, signal) => {
   try {
     const answer = await answerOf(worker, signal)
     const verdict = verdictSchema.parse(answer)
-    return verdict.kind === 'passed' ? undefined : verdict
+    if (verdict.kind === 'refused') return verdict
+    if (verdict.findings) order?.take(verdict.findings)
+    return undefined
   } finally {
     await worker.terminate()
   }

@@ -48,6 +48,12 @@ const PARAMETERS: ParameterSchemas = {
   status: nothing,
   'jobs.list': z.strictObject({ state: state.exactOptional() }),
   'jobs.show': z.strictObject({ job: jobId }),
+  'jobs.report': z.strictObject({ job: jobId }),
+  'jobs.preview': z.strictObject({
+    job: jobId,
+    view: z.enum(['isometric', 'top']).exactOptional(),
+    layer: z.int().min(1).max(1_000_000).exactOptional(),
+  }),
   'print.start': z.strictObject({ job: jobId.exactOptional() }),
   'print.pause': nothing,
   'print.resume': nothing,
