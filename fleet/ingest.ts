@@ -57,6 +57,7 @@ export class Ingest {
   readonly #options: IngestOptions
   #link: Link | undefined
   readonly #due = new Map<string, Promise<void>>()
+  readonly #sending = new Map<string, Promise<void>>()
   readonly #rebirths = new Map<string, number>()
 
   constructor(options: IngestOptions) {
@@ -91,18 +92,19 @@ export class Ingest {
       },
       signal,
     )
+    await Promise.all([...this.#due.values(), ...this.#sending.values()])
   }
 
   /** Takes one message; what is wrong with it is an alert, never a crash. */
   async take(topic: string, payload: Uint8Array): Promise<void> {
     const parsed = parseTopic(topic)
     if (!parsed) return
-    const { store, clock, onRequest } = this.#options
+    const { store, clock } = this.#options
     const { device, name } = parsed
     try {
       if (name === 'evt' || name === 'alm' || name === 'tele' || name === 'resp')
         this.#batch(device, name, payload)
-      else if (name === 'req' && this.#link) await onRequest?.(device, payload, this.#link)
+      else if (name === 'req') this.#request(device, payload)
       else if (name === 'audit/cp') this.#head(device, payload)
       else store.setFact(device, name, clock.wallMs(), JSON.parse(Buffer.from(payload).toString()))
     } catch (error) {
@@ -150,6 +152,17 @@ export class Ingest {
     }
     store.setLog(device, log)
     this.#proveWaiting(device)
+  }
+
+  /** Beside the messages: sending waits for acknowledgements, which come behind them. One request of a printer at a time. */
+  #request(device: string, payload: Uint8Array): void {
+    const { onRequest } = this.#options
+    const link = this.#link
+    if (!onRequest || !link || this.#sending.has(device)) return
+    const sending = onRequest(device, payload, link)
+      .catch((error: unknown) => this.#alert(device, error))
+      .finally(() => this.#sending.delete(device))
+    this.#sending.set(device, sending)
   }
 
   #head(device: string, payload: Uint8Array): void {

@@ -1,34 +1,65 @@
 /** The broker's side of the courier: birth, state and will, the outbox going up, what comes down, and the signed head of the log. */
 
 import { readFile } from 'node:fs/promises'
+import type { EventView } from '#lib/control-protocol.ts'
+import type { CoreClient } from './core-client.ts'
 import type { CourierState } from './courier.ts'
 import { type DownlinkHandlers, takeMessage } from './downlink.ts'
 import { CloudError } from './errors.ts'
 import type { EventsPump } from './events-pump.ts'
 import { type Link, openLink } from './mqtt-link.ts'
+import { Presence } from './presence.ts'
 import { parseEndpoint, superviseLink } from './supervisor.ts'
-import { type AckStatement, deviceTopics, type NoticeStatement, STREAMS, topicOf } from './wire.ts'
+import { Transfers } from './transfers.ts'
+import {
+  type AckStatement,
+  type BlockRequest,
+  deviceTopics,
+  type NoticeStatement,
+  STREAMS,
+  topicOf,
+} from './wire.ts'
 
 /** CLOUD 3.1: a command survives a day of absence; a death is told after half a minute. */
 const SESSION_EXPIRY_S = 86_400
 const WILL_DELAY_S = 30
-/** CLOUD 3.6: a checkpoint every 50 events or 60 s. */
-const CHECKPOINT_EVENTS = 50
-const CHECKPOINT_MS = 60_000
-/** A rebirth costs a few kilobytes: not more often than this, whoever asks. */
-const REBIRTH_MS = 5000
 const COMMAND_WAIT_MS = 10_000
 
 export class CloudLink {
   readonly #state: CourierState
   pump: EventsPump | undefined
   #link: Link | undefined
-  #checkpointSize = 0
-  #bornAtMs = Number.NEGATIVE_INFINITY
-  #dirty = Promise.withResolvers<void>()
+  #presence: Presence | undefined
+
+  readonly #transfers: Transfers | undefined
 
   constructor(state: CourierState) {
     this.#state = state
+    const { config, trust, ports, nowMs } = state
+    const directory = config.intake.dropDirectory
+    this.#transfers =
+      directory === undefined
+        ? undefined
+        : new Transfers({
+            ...{ directory, trust, nowMs, clock: ports.clock, tenant: config.printer.tenant },
+            maxFileBytes: config.spool.maxFileBytes,
+            lastEvent: () => state.outbox.lastOf('evt'),
+            ask: request => this.#ask(request),
+            report: (type, message, detail, code) =>
+              state.reports.add({ type, message, detail, ...(code !== undefined && { code }) }),
+          })
+  }
+
+  /** The core was connected anew. */
+  async coreConnected(core: CoreClient): Promise<void> {
+    await this.#transfers?.reconcile(async after => {
+      const { events } = await core.request('events.list', { after, limit: 200 })
+      return events
+    })
+  }
+
+  async runTransfers(signal: AbortSignal): Promise<void> {
+    await this.#transfers?.run(signal)
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -51,12 +82,15 @@ export class CloudLink {
 
   /** The core told of progress. */
   progressed(): void {
-    this.#dirty.resolve()
+    this.#presence?.changed()
   }
 
   /** Events were added to the outbox. */
-  eventsAdded(): void {
-    this.#dirty.resolve()
+  eventsAdded(events: readonly EventView[]): void {
+    this.#presence?.changed()
+    void this.#transfers?.saw(events).catch((error: unknown) => {
+      this.#state.ports.log.warn({ err: error }, 'a dropped file was not cleared')
+    })
   }
 
   async #open(
@@ -88,13 +122,15 @@ export class CloudLink {
     const detail = { endpoint, protocol, tls }
     reports.add({ type: 'cloud.connected', message: 'session opened', detail })
     this.#link = link
-    this.#bornAtMs = Number.NEGATIVE_INFINITY
-    this.#checkpointSize = 0
+    const presence = new Presence(this.#state, link, error => this.#refused(error))
+    this.#presence = presence
     try {
-      await this.#birth()
-      await Promise.all([sender.run(link, signal), this.#tellState(signal), this.#tellHead(signal)])
+      await presence.birth()
+      this.#transfers?.linkOpened()
+      await Promise.all([sender.run(link, signal), presence.run(signal)])
     } finally {
       this.#link = undefined
+      this.#presence = undefined
       reports.add({ type: 'cloud.disconnected', message: 'session ended', detail: { endpoint } })
     }
   }
@@ -105,82 +141,6 @@ export class CloudLink {
     ports.log.warn({ code, reason }, message)
     const type = code === 'CLOUD_TAKEN_OVER' ? 'cloud.taken_over' : 'cloud.refused'
     reports.add({ type, code, message, detail: { reason } })
-  }
-
-  async #birth(): Promise<void> {
-    const { config, cloud, identity, boot, session, view, ports, trust } = this.#state
-    const nowMs = ports.clock.nowMs()
-    if (nowMs - this.#bornAtMs < REBIRTH_MS) return
-    this.#bornAtMs = nowMs
-    const { serial, tenant, profile } = config.printer
-    await this.#publish('birth', {
-      v: 1,
-      ...{ dev: identity.device, serial, tenant, model: profile.model, boot, session },
-      ...{ courier: ports.version, core: view?.version ?? null, region: cloud.region },
-      ...{ tier: cloud.tier, trustEpoch: trust.epoch, at: Math.trunc(this.#state.nowMs()) },
-      clk: view?.clock.quality ?? 'unknown',
-      certificate: { serial: identity.serialNumber, notAfterMs: identity.notAfterMs },
-    })
-  }
-
-  /** Retained state with every change; the supervisor's end publishes nothing, the will does. */
-  async #tellState(signal: AbortSignal): Promise<void> {
-    let last = ''
-    signal.addEventListener('abort', () => this.#dirty.resolve(), { once: true })
-    while (!signal.aborted) {
-      this.#dirty = Promise.withResolvers()
-      const { view, session, outbox } = this.#state
-      const text = JSON.stringify({
-        ...{ online: true, session, state: view?.state ?? 'unknown' },
-        ...{ job: view?.job?.id ?? null, percent: Math.trunc(view?.job?.progress.percent ?? 0) },
-        degraded: outbox.isEventStoreFull ? ['INTAKE_EVENTS_FULL'] : [],
-      })
-      if (text !== last) await this.#publish('state', JSON.parse(text), true)
-      last = text
-      await this.#dirty.promise
-    }
-  }
-
-  async #tellHead(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#state.ports
-    while (!signal.aborted) {
-      const { outbox } = this.#state
-      const size = outbox.lastOf('evt')
-      if (size > this.#checkpointSize) await this.#checkpoint(signal)
-      const untilMs = clock.nowMs() + CHECKPOINT_MS
-      while (!signal.aborted && clock.nowMs() < untilMs) {
-        if (outbox.lastOf('evt') >= this.#checkpointSize + CHECKPOINT_EVENTS) break
-        const woken = new AbortController()
-        const rest = clock.sleep(1000, AbortSignal.any([signal, woken.signal]))
-        await rest.catch(() => undefined)
-      }
-    }
-  }
-
-  async #checkpoint(signal: AbortSignal): Promise<void> {
-    try {
-      const core = await this.#state.whenCore(signal)
-      const head = await core.request('log.checkpoint', {})
-      this.#checkpointSize = head.size
-      await this.#publish('audit/cp', { v: 1, ...head }, true)
-    } catch (error) {
-      if (signal.aborted || error instanceof CloudError) return
-      throw error
-    }
-  }
-
-  async #publish(
-    name: 'birth' | 'state' | 'audit/cp',
-    value: unknown,
-    isRetained = false,
-  ): Promise<void> {
-    const topic = topicOf(this.#state.identity.device, name)
-    await this.#link
-      ?.publish({ topic, payload: JSON.stringify(value), isRetained })
-      .catch((error: unknown) => {
-        if (!(error instanceof CloudError)) throw error
-        if (error.code !== 'CLOUD_LOST') this.#refused(error)
-      })
   }
 
   #take(topic: string, payload: Uint8Array): Promise<void> {
@@ -200,11 +160,25 @@ export class CloudLink {
       onAck: ack => this.#acked(ack),
       onNotice: notice => this.#noticed(notice),
       onCommand: envelope => this.#command(envelope),
-      onOffer: async () => undefined,
-      onBlock: async () => undefined,
+      onOffer: async offer => {
+        if (!this.#transfers) throw new CloudError('CLOUD_OFFER', 'no drop directory')
+        await this.#transfers.offered(offer)
+      },
+      onBlock: async (offer, offset, bytes) => this.#transfers?.block(offer, offset, bytes),
       onForged: (topic, { code, message }) =>
         this.#state.reports.add({ type: 'cloud.forged', code, message, detail: { topic } }),
     }
+  }
+
+  async #ask(request: BlockRequest): Promise<boolean> {
+    const link = this.#link
+    if (!link) return false
+    const topic = topicOf(this.#state.identity.device, 'req')
+    const sending = link.publish({ topic, payload: JSON.stringify(request) })
+    return sending.then(
+      () => true,
+      () => false,
+    )
   }
 
   #acked(ack: AckStatement): void {
@@ -217,11 +191,12 @@ export class CloudLink {
     if (ack.cosig) outbox.setFact('cosignature', JSON.stringify(ack.cosig))
     sender.acknowledged()
     this.pump?.news()
-    this.#dirty.resolve()
+    this.#presence?.changed()
   }
 
   async #noticed(notice: NoticeStatement): Promise<void> {
-    if (notice.kind === 'rebirth') await this.#birth()
+    if (notice.kind === 'rebirth') this.#presence?.bearAgain()
+    if (notice.kind === 'cancel') await this.#transfers?.cancelled(notice.offer)
   }
 
   async #command(envelope: Uint8Array): Promise<void> {
@@ -233,7 +208,7 @@ export class CloudLink {
       })
       outbox.append('resp', [Buffer.from(answer.result, 'base64')])
       sender.added()
-      if (answer.verb === 'rebirth') await this.#birth()
+      if (answer.verb === 'rebirth') this.#presence?.bearAgain()
     } catch (error) {
       // The fleet end sends a command again until it has an answer; the core counts it once.
       this.#state.ports.log.warn({ err: error }, 'command not handed over')

@@ -77,6 +77,7 @@ export async function runCourier(
   await using tasks = new TaskGroup(signal)
   tasks.start(taskSignal => keepCore(state, link, taskSignal))
   tasks.start(taskSignal => link.run(taskSignal))
+  tasks.start(taskSignal => link.runTransfers(taskSignal))
   await tasks.settled()
 }
 
@@ -182,13 +183,14 @@ async function serveCore(state: CourierState, link: CloudLink, signal: AbortSign
     outbox,
     core,
     device: { serial, tenant, model: profile.model, version: state.view.version },
-    onAdded: () => {
+    onAdded: events => {
       sender.added()
-      link.eventsAdded()
+      link.eventsAdded(events)
     },
   })
   link.pump = pump
   state.core = core
+  await link.coreConnected(core)
   await using tasks = new TaskGroup(signal)
   const running = pump
   tasks.start(taskSignal => running.run(taskSignal))

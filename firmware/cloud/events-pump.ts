@@ -12,7 +12,8 @@ export interface PumpOptions {
   readonly outbox: Outbox
   readonly core: CoreClient
   readonly device: OcsfDevice
-  readonly onAdded: () => void
+  /** Told of events once they are in the outbox. */
+  readonly onAdded: (events: readonly EventView[]) => void
 }
 
 export class EventsPump {
@@ -49,7 +50,7 @@ export class EventsPump {
     if (first && first.sequence !== after + 1)
       throw new CloudError('CLOUD_CORE', `event ${first.sequence} after ${after}`)
     outbox.appendEvents(events.map(event => ({ seq: event.sequence, body: encode(event, device) })))
-    if (events.length > 0) onAdded()
+    if (events.length > 0) onAdded(events)
     return events.length === PAGE
   }
 

@@ -48,7 +48,10 @@ export interface LinkOptions {
   readonly sessionExpiryS: number
   readonly will?: Will
   readonly subscriptions: readonly string[]
-  /** Messages one at a time, in order; the broker's flow control holds the rest. Must not reject. */
+  /**
+   * Messages one at a time, in order; the broker's flow control holds the rest. Must not reject, and must not wait for a
+   * publish of this link: its acknowledgement comes behind the message.
+   */
   readonly onMessage: (topic: string, payload: Uint8Array) => Promise<void>
   /** Aborts an opening, not an open link. */
   readonly signal: AbortSignal

@@ -1,5 +1,10 @@
 /** A printer and its cloud over a broker nobody trusts: the same tests over the embedded broker and over Mosquitto with the shipped configuration. */
+import { createHash, generateKeyPairSync } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type Test, test } from 'tap'
+import { topicOf } from '#cloud'
+import { makeOffer, sendBlocks } from '../../fleet/jobs.ts'
 import {
   type Fleet,
   fleet,
@@ -9,6 +14,7 @@ import {
   until,
 } from '../fakes/cloud-bench.ts'
 import { hasMosquitto } from '../fakes/cloud-broker.ts'
+import { type DeskPrinter, program, seal } from '../fakes/core-printer.ts'
 
 const BROKERS = ['aedes', 'mosquitto'] as const
 
@@ -47,5 +53,60 @@ eachBroker(
     )
     t.match(on.store.fact('P-1', 'state'), { online: true })
     t.same(on.store.alerts('P-1'), [])
+  },
+)
+
+/** A sealed file of the tenant, `moves` moves long. */
+async function sealedFile(on: Fleet, moves: number): Promise<string> {
+  const { privateKey: recipient } = generateKeyPairSync('ec', { namedCurve: 'P-384' })
+  const signer = await on.tenant.key('publisher')
+  const tenant = on.tenant.id
+  const bytes = await seal({} as DeskPrinter, program(moves), { signer, tenant, recipient })
+  const path = join(on.directory, `part-${moves}.mpf`)
+  await writeFile(path, bytes)
+  return path
+}
+
+eachBroker(
+  'an offered job arrives byte for byte in the drop directory, and its file goes when the core has it',
+  async (t, on) => {
+    const desk = await printer(on, 'P-1')
+    await using core = await startDeskCore(desk)
+    await using _courier = startCourier(desk)
+    const { promise: opened, resolve } = Promise.withResolvers<Parameters<typeof sendBlocks>[3]>()
+    await using _ingest = await on.startIngest({
+      onLink: resolve,
+      onRequest: (device, payload, link) => sendBlocks(on.store, device, payload, link),
+    })
+    const path = await sealedFile(on, 60_000)
+    const publisher = await on.tenant.key('publisher')
+    const made = await makeOffer(on.store, {
+      path,
+      device: 'P-1',
+      tenant: on.tenant.id,
+      publisher,
+      atMs: Date.now(),
+    })
+    const link = await opened
+    await until(() => on.store.fact('P-1', 'birth') !== undefined)
+    await link.publish({ topic: topicOf('P-1', 'job'), payload: made.envelope })
+    const dropped = join(desk.directory, 'drop', `${made.offer.offer}.mpf`)
+    const bytes = await until(() => readFile(dropped).catch(() => undefined))
+    t.equal(createHash('sha256').update(bytes).digest('hex'), made.offer.sha256)
+    t.ok(made.offer.sizeBytes > made.offer.frontBytes)
+    core.journal.record({
+      type: 'job.received',
+      message: 'copied',
+      detail: { sha256: made.offer.sha256 },
+    })
+    await until(() =>
+      readFile(dropped).then(
+        () => false,
+        () => true,
+      ),
+    )
+    await until(() =>
+      core.journal.events(0, 100).some(({ type }) => type === 'cloud.transfer_finished'),
+    )
   },
 )

@@ -1,0 +1,121 @@
+/** What a printer tells of itself over a link: its birth, its retained state, the signed head of its log. */
+
+import type { CourierState } from './courier.ts'
+import { CloudError } from './errors.ts'
+import type { Link } from './mqtt-link.ts'
+import { topicOf } from './wire.ts'
+
+/** CLOUD 3.6: a checkpoint every 50 events or 60 s. */
+const CHECKPOINT_EVENTS = 50
+const CHECKPOINT_MS = 60_000
+const LOOK_MS = 1000
+/** A rebirth costs a few kilobytes: not more often than this, whoever asks. */
+const REBIRTH_MS = 5000
+
+export class Presence {
+  readonly #state: CourierState
+  readonly #link: Link
+  readonly #onRefused: (error: CloudError) => void
+  #checkpointSize = 0
+  #bornAtMs = Number.NEGATIVE_INFINITY
+  #isBirthDue = false
+  #dirty = Promise.withResolvers<void>()
+
+  constructor(state: CourierState, link: Link, onRefused: (error: CloudError) => void) {
+    this.#state = state
+    this.#link = link
+    this.#onRefused = onRefused
+  }
+
+  /** Something the state shows may have changed. */
+  changed(): void {
+    this.#dirty.resolve()
+  }
+
+  /** Not at once: a handler of messages never waits for a publish. */
+  bearAgain(): void {
+    this.#isBirthDue = true
+    this.#dirty.resolve()
+  }
+
+  /** Tells until the signal aborts; the end of a link tells nothing, its will does. */
+  async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => this.changed(), { once: true })
+    await Promise.all([this.#tellState(signal), this.#tellHead(signal)])
+  }
+
+  async birth(): Promise<void> {
+    const { config, cloud, identity, boot, session, view, ports, trust } = this.#state
+    const nowMs = ports.clock.nowMs()
+    if (nowMs - this.#bornAtMs < REBIRTH_MS) return
+    this.#bornAtMs = nowMs
+    const { serial, tenant, profile } = config.printer
+    await this.#publish('birth', {
+      v: 1,
+      ...{ dev: identity.device, serial, tenant, model: profile.model, boot, session },
+      ...{ courier: ports.version, core: view?.version ?? null, region: cloud.region },
+      ...{ tier: cloud.tier, trustEpoch: trust.epoch, at: Math.trunc(this.#state.nowMs()) },
+      clk: view?.clock.quality ?? 'unknown',
+      certificate: { serial: identity.serialNumber, notAfterMs: identity.notAfterMs },
+    })
+  }
+
+  /** Retained state with every change; the supervisor's end publishes nothing, the will does. */
+  async #tellState(signal: AbortSignal): Promise<void> {
+    let last = ''
+    while (!signal.aborted) {
+      this.#dirty = Promise.withResolvers()
+      if (this.#isBirthDue) await this.birth()
+      this.#isBirthDue = false
+      const { view, session, outbox } = this.#state
+      const text = JSON.stringify({
+        ...{ online: true, session, state: view?.state ?? 'unknown' },
+        ...{ job: view?.job?.id ?? null, percent: Math.trunc(view?.job?.progress.percent ?? 0) },
+        degraded: outbox.isEventStoreFull ? ['INTAKE_EVENTS_FULL'] : [],
+      })
+      if (text !== last) await this.#publish('state', JSON.parse(text), true)
+      last = text
+      await this.#dirty.promise
+    }
+  }
+
+  async #tellHead(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#state.ports
+    while (!signal.aborted) {
+      const { outbox } = this.#state
+      const size = outbox.lastOf('evt')
+      if (size > this.#checkpointSize) await this.#checkpoint(signal)
+      const untilMs = clock.nowMs() + CHECKPOINT_MS
+      while (!signal.aborted && clock.nowMs() < untilMs) {
+        if (outbox.lastOf('evt') >= this.#checkpointSize + CHECKPOINT_EVENTS) break
+        await clock.sleep(LOOK_MS, signal).catch(() => undefined)
+      }
+    }
+  }
+
+  async #checkpoint(signal: AbortSignal): Promise<void> {
+    try {
+      const core = await this.#state.whenCore(signal)
+      const head = await core.request('log.checkpoint', {})
+      this.#checkpointSize = head.size
+      await this.#publish('audit/cp', { v: 1, ...head }, true)
+    } catch (error) {
+      if (signal.aborted || error instanceof CloudError) return
+      throw error
+    }
+  }
+
+  async #publish(
+    name: 'birth' | 'state' | 'audit/cp',
+    value: unknown,
+    isRetained = false,
+  ): Promise<void> {
+    const topic = topicOf(this.#state.identity.device, name)
+    await this.#link
+      .publish({ topic, payload: JSON.stringify(value), isRetained })
+      .catch((error: unknown) => {
+        if (!(error instanceof CloudError)) throw error
+        if (error.code !== 'CLOUD_LOST') this.#onRefused(error)
+      })
+  }
+}
