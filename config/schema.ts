@@ -102,6 +102,16 @@ const printer = z.strictObject({
       recover: script.default([]),
     })
     .prefault({}),
+  /** The firmware is quicker; these are for the day it fails. */
+  safety: z
+    .strictObject({
+      thermalMarginC: z.number().min(5).max(100).default(20),
+      hotendRiseTimeoutMs: z.int().min(5000).max(600_000).default(60_000),
+      bedRiseTimeoutMs: z.int().min(5000).max(1_800_000).default(180_000),
+      temperatureReportTimeoutMs: z.int().min(5000).max(600_000).default(30_000),
+      escalateAfterMs: z.int().min(1000).max(120_000).default(10_000),
+    })
+    .prefault({}),
   policy: z
     .strictObject({
       onInterruption: z.enum(['fail', 'ask']).default('ask'),

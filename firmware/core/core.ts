@@ -13,6 +13,7 @@ import { createCourierOperations } from './courier-operations.ts'
 import type { Machine } from './engine/machine.ts'
 import { PrintEngine } from './engine/print-engine.ts'
 import { scriptsOf } from './engine/scripts.ts'
+import { ThermalWatch } from './engine/thermal-watch.ts'
 import { CoreError } from './errors.ts'
 import { Stick } from './intake/stick.ts'
 import { watchMount } from './intake/watch-mount.ts'
@@ -133,11 +134,24 @@ function startTasks(
   for (const id of received) admission.push(id)
   tasks.start(signal => admission.run(signal))
   tasks.start(signal => machine.keepConnected(signal))
+  tasks.start(signal => thermalWatch(parts, engine).run(signal))
   tasks.start(signal => closeAtEnd(engine, signal))
   tasks.start(signal => control.reportProgress(signal))
   tasks.start(signal => parts.trust.watch(ports.clock, signal))
   tasks.start(signal => watchClock(parts.time, { journal, clock: ports.clock }, signal))
   startIntake(parts, id => admission.push(id))
+}
+
+function thermalWatch(
+  { config, ports, journal, machine }: Parts,
+  engine: PrintEngine,
+): ThermalWatch {
+  const { safety, profile } = config.printer
+  const { clock } = ports
+  const { thermalMarginC: marginC, temperatureReportTimeoutMs: reportTimeoutMs } = safety
+  const settings = { ...safety, marginC, reportTimeoutMs }
+  const { maxTempC } = profile
+  return new ThermalWatch({ machine, engine, journal, clock, settings, maxTempC })
 }
 
 /** Sticks, and the directory the courier fills: one way in for all. */

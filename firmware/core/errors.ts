@@ -23,6 +23,12 @@ export const CORE_ERROR_CODES = [
   'PRINTER_IDLE', // no print is running
   'PRINTER_OFFLINE', // the motion controller is not connected
   'PRINTER_SCRIPT', // a script of the printer's configuration was not carried out
+  'THERMAL_RUNAWAY', // a heater rose beyond its target
+  'THERMAL_NOT_HEATING', // a heater does not rise towards its target
+  'THERMAL_FALLING', // a heater lost its target
+  'THERMAL_SENSOR', // a sensor reports what cannot be
+  'THERMAL_SILENT', // no temperature was reported while a heater is on
+  'THERMAL_LIMIT', // above what the printer's profile allows
   'ADMISSION_FAULT', // the check itself could not be carried out
   'REPORT_UNAVAILABLE', // a report or preview was asked of a file that cannot be read now
   'CONTROL_SOCKET', // the control socket could not be opened

@@ -106,6 +106,12 @@ export class Machine implements AsyncDisposable {
     await this.#makeSafe([...breakWait, ...this.#options.heatersOff, ...script], job)
   }
 
+  /** Heaters off now, or as soon as there is a controller to tell. */
+  async switchHeatersOff(): Promise<void> {
+    this.#needsHeatersOff = true
+    if (this.#controller) await this.#makeSafe(this.#options.heatersOff, undefined)
+  }
+
   /**
    * The printer's own `script` after a print that was executed to its end. What could not be done is an event, and the heaters
    * go off once the controller is back. @throws `signal.reason`

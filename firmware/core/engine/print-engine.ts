@@ -1,39 +1,15 @@
 /** The one print this printer may run: who may start it, what is checked again, and the verbs that act on it. */
 
 import type { Controller } from '#drivers'
-import type { Clock } from '#lib/clock.ts'
 import type { JobProgress } from '#lib/control-protocol.ts'
 import { MpfError } from '#mpf'
 import type { OpenedJob, OpenJob } from '../admission/open-job.ts'
 import { CoreError } from '../errors.ts'
 import type { JobRecord } from '../journal/job-record.ts'
 import { isFinal } from '../journal/job-states.ts'
-import type { Journal } from '../journal/journal.ts'
 import { planContinuation } from './continuation.ts'
-import type { Machine } from './machine.ts'
+import type { PrintEngineOptions } from './engine-options.ts'
 import { endReasonOf, PrintRun, type PrintRunOptions } from './print-run.ts'
-import type { PrintScripts } from './scripts.ts'
-
-export interface PrintEngineOptions {
-  readonly journal: Journal
-  readonly machine: Machine
-  readonly clock: Clock
-  readonly scripts: PrintScripts
-  /** What becomes of a print that was cut off. */
-  readonly onInterruption: 'fail' | 'ask'
-  /** Highest Z of the machine. */
-  readonly heightMm: number
-  /** Runs the cheap checks again, with the time, revocations and uses of now. */
-  readonly openJob: OpenJob
-  /** Told of each change a client may want to see. */
-  readonly onChange: () => void
-  /** Told once a job has ended and its file is no longer needed. */
-  readonly onEnded: (job: string) => void
-  /** Takes the promise of a print's end; a rejection is a fault of the core. */
-  readonly keep: (running: Promise<void>) => void
-  /** Throws when the printer may start no print at all: locked, retired. */
-  readonly expectStartAllowed?: () => void
-}
 
 export class PrintEngine {
   readonly #options: PrintEngineOptions
@@ -153,6 +129,23 @@ export class PrintEngine {
     const job = journal.advance(id, 'cancelled', entry, { reason })
     onEnded(id)
     return job
+  }
+
+  /** Ends whatever runs, safely: a print with `reason`, an idle machine by switching its heaters off. */
+  async abandon(reason: CoreError): Promise<void> {
+    const run = this.#run
+    if (!run) return this.#options.machine.switchHeatersOff()
+    run.end(reason)
+    await this.#running
+  }
+
+  /** The strongest stop there is, for a reason that is not a person's. Without a controller there is nothing left to do. */
+  async forceStop(reason: CoreError): Promise<void> {
+    const { machine } = this.#options
+    const stopping = machine.isConnected ? machine.emergencyStop() : undefined
+    this.#run?.end(reason)
+    await stopping
+    await this.#running
   }
 
   /** Emergency stop: bytes first, records after. Works without a running print too. @throws CoreError PRINTER_OFFLINE. */

@@ -93,6 +93,14 @@ export const EVENTS = {
     severity: 'critical',
     when: 'The end script after an executed print could not be carried out; heaters may be on.',
   },
+  'printer.thermal_fault': {
+    severity: 'critical',
+    when: 'A heater does not do what it was told, or its sensor is not to be believed; the print is stopped safely.',
+  },
+  'printer.thermal_stop': {
+    severity: 'critical',
+    when: 'Heat went on after a safe stop, or nobody can say that it did not: the emergency stop was sent.',
+  },
   'clock.jumped': {
     severity: 'warning',
     when: 'The wall clock is more than 25 hours ahead of anything known; it is used but not taken into the floor.',
