@@ -4,7 +4,9 @@ import type { Command } from './command.ts'
 import { events } from './commands/events.ts'
 import { explain } from './commands/explain.ts'
 import { jobs } from './commands/jobs.ts'
+import { preview } from './commands/preview.ts'
 import { print } from './commands/print.ts'
+import { report } from './commands/report.ts'
 import { status } from './commands/status.ts'
 import { cancel, pause, resume, stop } from './commands/steer.ts'
 import { watch } from './commands/watch.ts'
@@ -12,6 +14,8 @@ import { watch } from './commands/watch.ts'
 export const COMMANDS: readonly Command[] = [
   status,
   jobs,
+  report,
+  preview,
   print,
   pause,
   resume,

@@ -9,11 +9,23 @@ import { grant } from './commands/grant.ts'
 import { inspect } from './commands/inspect.ts'
 import { keygen } from './commands/keygen.ts'
 import { lint } from './commands/lint.ts'
+import { preview } from './commands/preview.ts'
+import { report as reportCommand } from './commands/report.ts'
 import { seal } from './commands/seal.ts'
 import { trust } from './commands/trust.ts'
 import { verify } from './commands/verify.ts'
 
-const COMMANDS: readonly Command[] = [seal, verify, inspect, grant, lint, keygen, trust]
+const COMMANDS: readonly Command[] = [
+  seal,
+  verify,
+  inspect,
+  grant,
+  lint,
+  keygen,
+  trust,
+  reportCommand,
+  preview,
+]
 
 process.exitCode = await main(process.argv.slice(2))
 
