@@ -33,8 +33,11 @@ export class CloudLink {
 
   readonly #transfers: Transfers | undefined
 
-  constructor(state: CourierState) {
+  readonly #onWatch: (forS: number) => void
+
+  constructor(state: CourierState, onWatch: (forS: number) => void) {
     this.#state = state
+    this.#onWatch = onWatch
     const { config, trust, ports, nowMs } = state
     const directory = config.intake.dropDirectory
     this.#transfers =
@@ -196,6 +199,7 @@ export class CloudLink {
 
   async #noticed(notice: NoticeStatement): Promise<void> {
     if (notice.kind === 'rebirth') this.#presence?.bearAgain()
+    if (notice.kind === 'watch') this.#onWatch(notice.forS)
     if (notice.kind === 'cancel') await this.#transfers?.cancelled(notice.offer)
   }
 

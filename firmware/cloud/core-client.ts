@@ -47,7 +47,7 @@ const printerView = z.looseObject({
   printer: z.string(),
   serial: z.string(),
   version: z.string(),
-  state: z.enum(['idle', 'printing', 'paused', 'offline']),
+  state: z.string(),
   job: jobView.nullable(),
   controllers: z.array(
     z.looseObject({

@@ -14,9 +14,13 @@ import { type CoreClient, connectCore } from './core-client.ts'
 import { CloudError } from './errors.ts'
 import { EventsPump } from './events-pump.ts'
 import { IdentityStore, type SlotIdentity } from './identity.ts'
+import { dictionaryOf } from './metrics.ts'
 import { Outbox } from './outbox.ts'
 import { Reports } from './reports.ts'
 import { Sender } from './sender.ts'
+import { SentRing } from './sent-ring.ts'
+import { Telemetry } from './telemetry.ts'
+import { schemaHash } from './wire.ts'
 
 export interface CourierPorts {
   readonly clock: Clock
@@ -41,6 +45,7 @@ export interface CourierState {
   readonly identity: SlotIdentity
   readonly boot: string
   readonly session: number
+  readonly ring: SentRing
   /** The core while it is connected, and what it last told. */
   core: CoreClient | undefined
   view: PrinterView | undefined
@@ -71,19 +76,22 @@ export async function runCourier(
   const trust = parseTrustBundle(await readFile(config.trust.bundleFile))
   const session = Number(outbox.fact('session') ?? 0) + 1
   outbox.setFact('session', String(session))
-  const made = { config, cloud, ports, trust, outbox, identities, identity, session }
+  using ring = new SentRing(join(cloud.stateDirectory, 'sent.sqlite'))
+  const made = { config, cloud, ports, trust, outbox, identities, identity, session, ring }
   const state = await createState(made)
-  const link = new CloudLink(state)
+  const telemetry = new Telemetry(state)
+  const link = new CloudLink(state, forS => telemetry.watchFor(forS))
   await using tasks = new TaskGroup(signal)
   tasks.start(taskSignal => keepCore(state, link, taskSignal))
   tasks.start(taskSignal => link.run(taskSignal))
   tasks.start(taskSignal => link.runTransfers(taskSignal))
+  tasks.start(taskSignal => telemetry.run(taskSignal))
   await tasks.settled()
 }
 
 type Made = Pick<
   CourierState,
-  'config' | 'cloud' | 'ports' | 'trust' | 'outbox' | 'identities' | 'identity' | 'session'
+  'config' | 'cloud' | 'ports' | 'trust' | 'outbox' | 'identities' | 'identity' | 'session' | 'ring'
 >
 
 async function createState(made: Made): Promise<CourierState> {
@@ -91,6 +99,7 @@ async function createState(made: Made): Promise<CourierState> {
   const { clock, log } = ports
   const reports = new Reports(clock)
   const boot = await bootId()
+  const sch = schemaHash(dictionaryOf(made.cloud.tier))
   let known: { readonly atMs: number; readonly sinceMs: number } | undefined
   let arrival = Promise.withResolvers<void>()
   let core: CoreClient | undefined
@@ -102,7 +111,11 @@ async function createState(made: Made): Promise<CourierState> {
     header: () => ({
       ...{ dev: identity.device, ten: config.printer.tenant, boot, ses: session },
       ...{ ts: Math.trunc(nowMs()), clk: view?.clock.quality ?? 'unknown' },
+      sch,
     }),
+    onSent: (topic, payload) => {
+      if (topic.endsWith('/tele')) made.ring.add({ atMs: nowMs(), topic, payload })
+    },
     onRefused: error => {
       log.warn({ code: error.code, reason: error.reason }, 'message refused')
       const { code, message, reason } = error

@@ -1,15 +1,18 @@
 /** The `mpfd-cloud` program: arguments, configuration, signals; everything else is runCourier's. */
 
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { ConfigError, loadConfig } from '#config'
+import { type Config, ConfigError, loadConfig } from '#config'
 import { systemClock } from '#lib/clock.ts'
 import { createLogger } from '#lib/logger.ts'
 import { MpfError } from '#mpf'
 import { runCourier } from './courier.ts'
 import { enrolPrinter } from './enrol.ts'
 import { CloudError } from './errors.ts'
+import { SentRing } from './sent-ring.ts'
+import { decodeBatch } from './wire.ts'
 
 const USAGE = `usage: mpfd-cloud --config FILE
        mpfd-cloud --config FILE enrol --url https://HOST:PORT --token TOKEN
@@ -33,6 +36,7 @@ export async function main(args: readonly string[]): Promise<number> {
       await enrolPrinter(config, { url: options.url, token: options.token })
       return EXIT.ok
     }
+    if (options.verb === 'telemetry') return showTelemetry(config)
     const ports = { clock: systemClock, log, random: Math.random, version: await readVersion() }
     await runCourier(config, ports, ending)
     return EXIT.ok
@@ -43,6 +47,21 @@ export async function main(args: readonly string[]): Promise<number> {
     log.error({ err: error, code: isOurs ? error.code : undefined }, 'ended by a fault')
     return error instanceof ConfigError ? EXIT.config : EXIT.fault
   }
+}
+
+/** Exactly the bytes that left this printer within the last hour. */
+function showTelemetry(config: Config): number {
+  const { cloud } = config
+  if (!cloud) return EXIT.config
+  using ring = new SentRing(join(cloud.stateDirectory, 'sent.sqlite'))
+  for (const { atMs, topic, payload } of ring.list()) {
+    const { header, items } = decodeBatch(payload)
+    const time = new Date(atMs).toISOString()
+    process.stdout.write(`${time} ${topic} ${payload.length} bytes\n`)
+    process.stdout.write(`  sent  ${Buffer.from(payload).toString('base64')}\n`)
+    process.stdout.write(`  means ${JSON.stringify(header)} ${JSON.stringify(items)}\n`)
+  }
+  return EXIT.ok
 }
 
 interface Options {

@@ -2,6 +2,8 @@
 
 import type { CourierState } from './courier.ts'
 import { CloudError } from './errors.ts'
+import { takeInventory } from './inventory.ts'
+import { dictionaryOf } from './metrics.ts'
 import type { Link } from './mqtt-link.ts'
 import { topicOf } from './wire.ts'
 
@@ -41,7 +43,11 @@ export class Presence {
   /** Tells until the signal aborts; the end of a link tells nothing, its will does. */
   async run(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.changed(), { once: true })
-    await Promise.all([this.#tellState(signal), this.#tellHead(signal)])
+    await Promise.all([
+      this.#tellState(signal),
+      this.#tellHead(signal),
+      this.#tellInventory(signal),
+    ])
   }
 
   async birth(): Promise<void> {
@@ -56,6 +62,7 @@ export class Presence {
       ...{ courier: ports.version, core: view?.version ?? null, region: cloud.region },
       ...{ tier: cloud.tier, trustEpoch: trust.epoch, at: Math.trunc(this.#state.nowMs()) },
       clk: view?.clock.quality ?? 'unknown',
+      dictionary: dictionaryOf(cloud.tier),
       certificate: { serial: identity.serialNumber, notAfterMs: identity.notAfterMs },
     })
   }
@@ -77,6 +84,14 @@ export class Presence {
       last = text
       await this.#dirty.promise
     }
+  }
+
+  async #tellInventory(signal: AbortSignal): Promise<void> {
+    if (this.#state.outbox.fact('inventory-boot') === this.#state.boot) return
+    const inventory = await takeInventory(signal)
+    if (!inventory || signal.aborted) return
+    await this.#publish('inv', { v: 1, ...inventory }, true)
+    this.#state.outbox.setFact('inventory-boot', this.#state.boot)
   }
 
   async #tellHead(signal: AbortSignal): Promise<void> {
@@ -106,7 +121,7 @@ export class Presence {
   }
 
   async #publish(
-    name: 'birth' | 'state' | 'audit/cp',
+    name: 'birth' | 'state' | 'audit/cp' | 'inv',
     value: unknown,
     isRetained = false,
   ): Promise<void> {

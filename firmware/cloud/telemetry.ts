@@ -1,0 +1,101 @@
+/** Samples at their rate, alarms at once, batches into the outbox; also while nothing is connected. */
+
+import type { CourierState } from './courier.ts'
+import { Host } from './host.ts'
+import { batchOf, type MetricSources, metricsOf, sampleOf } from './metrics.ts'
+import { createAlarmEngine, THRESHOLDS } from './thresholds.ts'
+
+const WATCHED_MS = 1000
+/** While watched, what is seen is at most this old. */
+const WATCHED_SAMPLES = 5
+
+interface Sample {
+  readonly atMs: number
+  readonly values: readonly (number | null)[]
+}
+
+export class Telemetry {
+  readonly #state: CourierState
+  readonly #host: Host
+  readonly #alarms = createAlarmEngine(THRESHOLDS)
+  #samples: Sample[] = []
+  #watchedUntilMs = Number.NEGATIVE_INFINITY
+  #wake = new AbortController()
+  #lostTold = 0
+
+  constructor(state: CourierState) {
+    this.#state = state
+    this.#host = new Host('/', state.cloud.stateDirectory)
+  }
+
+  /** Somebody watches from now on, for so long. */
+  watchFor(forS: number): void {
+    this.#watchedUntilMs = this.#state.ports.clock.nowMs() + forS * 1000
+    this.#wake.abort()
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { cloud, ports } = this.#state
+    while (!signal.aborted) {
+      await this.#sample()
+      const isWatched = ports.clock.nowMs() < this.#watchedUntilMs
+      const wanted = isWatched ? WATCHED_SAMPLES : cloud.batchSamples
+      if (this.#samples.length >= wanted) this.#flush()
+      this.#wake = new AbortController()
+      const either = AbortSignal.any([signal, this.#wake.signal])
+      await ports.clock
+        .sleep(isWatched ? WATCHED_MS : cloud.sampleIntervalMs, either)
+        .catch(() => undefined)
+    }
+    this.#flush()
+  }
+
+  async #sample(): Promise<void> {
+    const { cloud, view, outbox, nowMs } = this.#state
+    const sources: MetricSources = {
+      view,
+      host: await this.#host.read(),
+      outbox: {
+        events: outbox.lastOf('evt') - outbox.ackedOf('evt'),
+        bytes: outbox.bytesOf('evt') + outbox.bytesOf('tele'),
+      },
+    }
+    this.#alarm(sources)
+    if (cloud.tier === 'off') return
+    this.#samples.push({ atMs: Math.trunc(nowMs()), values: sampleOf(cloud.tier, sources) })
+  }
+
+  /** Thresholds look at everything, whatever the tier sends. */
+  #alarm(sources: MetricSources): void {
+    const { outbox, sender, reports, nowMs } = this.#state
+    const values = sampleOf('full', sources)
+    const names = metricsOf('full').map(({ name }, i) => [name, values[i] ?? null] as const)
+    for (const alarm of this.#alarms.look(new Map(names))) {
+      const { metric, state, value, limit, isSecurity } = alarm
+      const item = { at: Math.trunc(nowMs()), metric, state, value, limit }
+      outbox.append('alm', [Buffer.from(JSON.stringify(item))])
+      sender.added()
+      const detail = { metric, value, limit }
+      if (isSecurity) reports.add({ type: 'cloud.alarm', message: `${metric} ${state}`, detail })
+    }
+  }
+
+  #flush(): void {
+    const { outbox, sender } = this.#state
+    if (this.#samples.length === 0) return
+    outbox.append('tele', [Buffer.from(JSON.stringify(batchOf(this.#samples)))])
+    this.#samples = []
+    sender.added()
+    this.#tellLosses()
+  }
+
+  /** Dropped telemetry is told once a drop grows: the ranges themselves go out with the next batches. */
+  #tellLosses(): void {
+    const { outbox, reports } = this.#state
+    const { items, lost } = outbox.read('tele', outbox.ackedOf('tele'), 1, 1)
+    if (!items[0] || !lost || lost[1] <= this.#lostTold) return
+    this.#lostTold = lost[1]
+    const detail = { from: lost[0], to: lost[1], count: lost[1] - lost[0] + 1 }
+    reports.add({ type: 'cloud.telemetry_lost', message: 'telemetry dropped', detail })
+  }
+}
