@@ -42,6 +42,9 @@ function codecOf(frame: Frame): Codec {
 
 function parseReprapReply(line: string): Reply {
   if (/^Emergency Stop/i.test(line)) return { kind: 'fatal', text: line }
+  // Ours, or the tail of a line that noise cut in two: told apart by its text.
+  const unknown = /^Error: Bad command: (.*)$/.exec(line)?.[1]
+  if (unknown !== undefined) return { kind: 'unknownCommand', text: unknown }
   const reply = parseReply(line)
   if (reply.kind !== 'fatal' || !/^Error: /.test(reply.text)) return reply
   // `Error: ...` is how it refuses one command; an ok follows.

@@ -190,13 +190,14 @@ class Driver implements MotionController {
     this.#line.write(this.#dialect.stop.bytes(conversation.window.next))
     conversation.fail(new DriverError('DRIVER_HALTED', 'emergency stop'))
     const verified = this.#options.clock.sleep(this.#tuning.stopVerifyMs, this.#closing.signal)
+    // Ended by the close below where nobody waits for it any more.
+    verified.catch(() => undefined)
     const outcome = isAlreadyHalted
       ? 'halted'
       : await Promise.race([halted, verified.then(() => 'unverified' as const)])
     // Last resort of a board that did not answer, be its queue full or its receiver dead: the reset line.
     if (outcome === 'unverified') await this.#line.pulseReset()
     await this[Symbol.asyncDispose]()
-    verified.catch(() => undefined)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

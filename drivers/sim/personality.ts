@@ -145,7 +145,7 @@ const reprap: Personality = {
   lines: { ...MARLIN_LINES, numbering: 'checksum', flushesOnError: false, maxChars: 256 },
   greeting: [],
   firmwareName: 'RepRapFirmware for Simulation FIRMWARE_VERSION: 3.4.6',
-  unknown: text => ({ lines: [`Warning: unknown command ${text}`], isAcknowledgement: false }),
+  unknown: text => ({ lines: [`Error: Bad command: ${text}`], isAcknowledgement: false }),
   hasBusyLines: false,
   positionDecimals: 3,
   halted: reason => [reason ?? 'Emergency Stop! Reset the controller to continue.'],

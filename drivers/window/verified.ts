@@ -34,6 +34,10 @@ export function hearVerified(window: SendWindow<unknown>, reply: Reply): Verdict
       return entryOf(window, window.acked + 1)?.by === 'temperatures' ? executed(window) : NOTHING
     case 'position':
       return hearPosition(window, reply.position)
+    case 'unknownCommand':
+      // Never sent: the tail of a line cut by noise, whose ok acknowledges nothing.
+      if (entryOf(window, window.acked + 1)?.text !== reply.text) window.expecting = 'bareOk'
+      return NOTHING
     case 'refused':
       return hearRefused(window, reply.text)
     default:
