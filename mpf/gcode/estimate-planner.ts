@@ -15,22 +15,25 @@ const COS_LIMIT = 0.999_999
 /** Told of each move in order once its duration is final; `tag` is what the move was pushed with. */
 export type PlannedMoveListener = (durationS: number, tag: number) => void
 
-/** Settings a program may change as it goes. */
+/** Settings a program may change as it goes. Limits an axis as their inverses: the tightest is then the largest product. */
 export interface PlannerSettings {
-  readonly maxFeed: Float64Array
-  readonly maxAcceleration: Float64Array
-  readonly jerk: Float64Array | undefined
+  readonly perMaxFeed: Float64Array
+  readonly perMaxAcceleration: Float64Array
+  readonly perJerk: Float64Array | undefined
   print: number
   travel: number
   retract: number
   junctionDeviation: number
 }
 
-const numbersOf = ({ x, y, z, e }: AxisNumbers): Float64Array => Float64Array.of(x, y, z, e)
+const inversesOf = ({ x, y, z, e }: AxisNumbers): Float64Array =>
+  Float64Array.of(1 / x, 1 / y, 1 / z, 1 / e)
 
 /** Millimetres and seconds. Constant memory: a move is final once as many moves follow it as the controller holds. */
 export class TrapezoidPlanner {
   readonly settings: PlannerSettings
+  /** What `push` adds: X, Y, Z, E in millimetres, feed in mm/s. */
+  readonly move = new Float64Array(5)
   readonly #onPlanned: PlannedMoveListener
   /** Ring of moves not yet final. Speeds are squared: the passes over them then need no root. */
   readonly #slots: number
@@ -44,8 +47,9 @@ export class TrapezoidPlanner {
   #count = 0
   /** Speed at which the first move of the ring is entered: fixed, the one before it is final. */
   #firstEntry = MIN_SPEED_MM_PER_S
-  /** Direction of the move pushed last: X, Y, Z, E. */
-  readonly #before = new Float64Array(4)
+  /** Direction of the move pushed last, and how it differs from the one before: X, Y, Z, E. */
+  readonly #unit = new Float64Array(4)
+  readonly #turn = new Float64Array(4)
   #nominalBefore = 0
   #safeBefore = 0
 
@@ -53,9 +57,9 @@ export class TrapezoidPlanner {
     this.#onPlanned = onPlanned
     this.#slots = Math.max(1, kinematics.plannerBlocks - 1)
     this.settings = {
-      maxFeed: numbersOf(kinematics.maxFeedMmPerS),
-      maxAcceleration: numbersOf(kinematics.maxAccelerationMmPerS2),
-      jerk: kinematics.jerkMmPerS && numbersOf(kinematics.jerkMmPerS),
+      perMaxFeed: inversesOf(kinematics.maxFeedMmPerS),
+      perMaxAcceleration: inversesOf(kinematics.maxAccelerationMmPerS2),
+      perJerk: kinematics.jerkMmPerS && inversesOf(kinematics.jerkMmPerS),
       print: kinematics.printAccelerationMmPerS2,
       travel: kinematics.travelAccelerationMmPerS2,
       retract: kinematics.retractAccelerationMmPerS2,
@@ -70,35 +74,39 @@ export class TrapezoidPlanner {
     this.#tags = ring()
   }
 
-  /** Adds a move. Nothing happens for one without length. */
-  push(x: number, y: number, z: number, e: number, feedMmPerS: number, tag: number): void {
-    const travelMm = Math.sqrt(x * x + y * y + z * z)
-    const lengthMm = travelMm > 0 ? travelMm : Math.abs(e)
+  /**
+   * Adds the move in `move`: X, Y, Z, E in millimetres and the feed. Nothing happens for one without length.
+   * It is handed over in an array because numbers passed to a function are boxed: that cost as much as planning.
+   */
+  push(tag: number): void {
+    const move = this.move
+    const x = move[0] as number
+    const y = move[1] as number
+    const z = move[2] as number
+    const e = move[3] as number
+    const travelSq = x * x + y * y + z * z
+    const lengthMm = travelSq > 0 ? Math.sqrt(travelSq) : Math.abs(e)
     if (lengthMm === 0) return
-    const { print, travel, retract, maxFeed, maxAcceleration, jerk } = this.settings
-    const asked = travelMm === 0 ? retract : e === 0 ? travel : print
-    const feed = feedMmPerS > 0 ? feedMmPerS : DEFAULT_FEED_MM_PER_S
-    const nominal = within(feed, maxFeed, x, y, z, e, lengthMm)
-    const acceleration = within(asked, maxAcceleration, x, y, z, e, lengthMm)
     if (this.#count === this.#slots) this.#retire()
     let at = this.#first + this.#count
     if (at >= this.#slots) at -= this.#slots
+    const { print, travel, retract, perMaxFeed, perMaxAcceleration, perJerk } = this.settings
+    const asked = travelSq === 0 ? retract : e === 0 ? travel : print
+    const feed = (move[4] as number) > 0 ? (move[4] as number) : DEFAULT_FEED_MM_PER_S
     this.#lengthMm[at] = lengthMm
-    this.#acceleration[at] = acceleration
-    this.#nominal[at] = nominal
+    this.#acceleration[at] = Math.min(asked, lengthMm / tightest(move, perMaxAcceleration))
+    this.#nominal[at] = Math.min(feed, lengthMm / tightest(move, perMaxFeed))
     this.#tags[at] = tag
     // Marlin takes the extruder into the direction only where it moves.
-    const norm = e === 0 || jerk ? lengthMm : Math.sqrt(x * x + y * y + z * z + e * e)
-    const [ux, uy, uz, ue] = [x / norm, y / norm, z / norm, e / norm]
-    this.#maxEntrySq[at] = jerk
-      ? this.#jerkEntrySq(jerk, nominal, ux, uy, uz, ue)
-      : this.#junctionEntrySq(nominal, acceleration, lengthMm, ux, uy, uz, ue)
-    const before = this.#before
-    before[0] = ux
-    before[1] = uy
-    before[2] = uz
-    before[3] = ue
-    this.#nominalBefore = nominal
+    const norm = e === 0 || perJerk ? lengthMm : Math.sqrt(travelSq + e * e)
+    for (let axis = 0; axis < 4; axis++) {
+      const unit = (move[axis] as number) / norm
+      this.#turn[axis] = unit - (this.#unit[axis] as number)
+      this.#unit[axis] = unit
+    }
+    if (perJerk) this.#limitByJerk(at, perJerk)
+    else this.#limitByJunction(at)
+    this.#nominalBefore = this.#nominal[at] as number
     this.#count++
     this.#planBackwards(at)
   }
@@ -109,7 +117,7 @@ export class TrapezoidPlanner {
     this.#firstEntry = MIN_SPEED_MM_PER_S
     this.#nominalBefore = 0
     this.#safeBefore = 0
-    this.#before.fill(0)
+    this.#unit.fill(0)
   }
 
   /** Raises entry speeds from the newest move back, as far as that changes anything. */
@@ -145,77 +153,56 @@ export class TrapezoidPlanner {
   }
 
   /** Junction deviation: the speed at which a circle that cuts the corner by so much may be driven (Marlin planner.cpp). */
-  #junctionEntrySq(
-    nominal: number,
-    acceleration: number,
-    lengthMm: number,
-    ux: number,
-    uy: number,
-    uz: number,
-    ue: number,
-  ): number {
-    if (this.#nominalBefore === 0) return MIN_SPEED_SQ
-    const before = this.#before
-    const bx = before[0] as number
-    const by = before[1] as number
-    const bz = before[2] as number
-    const be = before[3] as number
-    const cos = -(bx * ux + by * uy + bz * uz + be * ue)
-    if (cos > COS_LIMIT) return MIN_SPEED_SQ
-    const nominalSq = Math.min(nominal, this.#nominalBefore) ** 2
-    // Straight on: no corner limits it. Below it `turn` is long enough to divide by.
-    if (cos < -COS_LIMIT) return Math.max(MIN_SPEED_SQ, nominalSq)
-    const { maxAcceleration, junctionDeviation } = this.settings
-    const turn = Math.sqrt(2 + 2 * cos)
-    const limit = within(acceleration, maxAcceleration, ux - bx, uy - by, uz - bz, ue - be, turn)
+  #limitByJunction(at: number): void {
+    const turn = this.#turn
+    let turnSq = 0
+    for (let axis = 0; axis < 4; axis++) turnSq += (turn[axis] as number) ** 2
+    const cos = turnSq / 2 - 1
+    if (this.#nominalBefore === 0 || cos > COS_LIMIT) {
+      this.#maxEntrySq[at] = MIN_SPEED_SQ
+      return
+    }
+    const nominalSq = Math.min(this.#nominal[at] as number, this.#nominalBefore) ** 2
+    // Straight on: no corner limits it. Above it `chord` is long enough to divide by.
+    if (cos < -COS_LIMIT) {
+      this.#maxEntrySq[at] = Math.max(MIN_SPEED_SQ, nominalSq)
+      return
+    }
+    const { perMaxAcceleration, junctionDeviation } = this.settings
+    const chord = Math.sqrt(turnSq)
+    const limit = Math.min(
+      this.#acceleration[at] as number,
+      chord / tightest(turn, perMaxAcceleration),
+    )
     const sinHalf = Math.sqrt(0.5 * (1 - cos))
-    const cornerSq = (limit * junctionDeviation * sinHalf) / (1 - sinHalf)
-    const isArcLike = lengthMm < SMALL_SEGMENT_MM && cos < SHALLOW_COS
-    const arcSq = isArcLike ? (lengthMm * limit) / angleOf(turn) : cornerSq
-    return Math.max(MIN_SPEED_SQ, Math.min(nominalSq, cornerSq, arcSq))
+    let entrySq = Math.min(nominalSq, (limit * junctionDeviation * sinHalf) / (1 - sinHalf))
+    const lengthMm = this.#lengthMm[at] as number
+    if (lengthMm < SMALL_SEGMENT_MM && cos < SHALLOW_COS)
+      entrySq = Math.min(entrySq, (lengthMm * limit) / angleOf(chord))
+    this.#maxEntrySq[at] = Math.max(MIN_SPEED_SQ, entrySq)
   }
 
   /** Classic jerk: no axis changes its speed by more than its jerk at a corner. */
-  #jerkEntrySq(
-    jerk: Float64Array,
-    nominal: number,
-    ux: number,
-    uy: number,
-    uz: number,
-    ue: number,
-  ): number {
-    const before = this.#before
-    const safe = Math.max(MIN_SPEED_MM_PER_S, within(nominal, jerk, ux, uy, uz, ue, 1))
+  #limitByJerk(at: number, perJerk: Float64Array): void {
+    const nominal = this.#nominal[at] as number
+    const safe = Math.min(nominal, Math.max(MIN_SPEED_MM_PER_S, 1 / tightest(this.#unit, perJerk)))
     const slower = Math.min(nominal, this.#nominalBefore)
-    const [dx, dy] = [ux - (before[0] as number), uy - (before[1] as number)]
-    const [dz, de] = [uz - (before[2] as number), ue - (before[3] as number)]
-    const corner = slower > 0 ? within(slower, jerk, dx, dy, dz, de, 1) : 0
+    const corner = Math.min(slower, 1 / tightest(this.#turn, perJerk))
     const isSafeFaster = this.#safeBefore > corner && safe > corner
-    const entry = slower === 0 || isSafeFaster ? Math.min(safe, nominal) : corner
+    const entry = slower === 0 || isSafeFaster ? safe : corner
     this.#safeBefore = safe
-    return Math.max(MIN_SPEED_SQ, entry * entry)
+    this.#maxEntrySq[at] = Math.max(MIN_SPEED_SQ, entry * entry)
   }
 }
 
-/** `asked` along a way of `length` with these parts, lowered until no axis exceeds its own limit. */
-function within(
-  asked: number,
-  limits: Float64Array,
-  x: number,
-  y: number,
-  z: number,
-  e: number,
-  length: number,
-): number {
-  const byX = Math.abs(x) * asked > (limits[0] as number) * length
-  let allowed = byX ? ((limits[0] as number) * length) / Math.abs(x) : asked
-  if (Math.abs(y) * allowed > (limits[1] as number) * length)
-    allowed = ((limits[1] as number) * length) / Math.abs(y)
-  if (Math.abs(z) * allowed > (limits[2] as number) * length)
-    allowed = ((limits[2] as number) * length) / Math.abs(z)
-  if (Math.abs(e) * allowed > (limits[3] as number) * length)
-    allowed = ((limits[3] as number) * length) / Math.abs(e)
-  return allowed
+/** The largest part of a way beside what its axis allows; 0 where none is. */
+function tightest(way: Float64Array, inverses: Float64Array): number {
+  return Math.max(
+    Math.abs((way[0] as number) * (inverses[0] as number)),
+    Math.abs((way[1] as number) * (inverses[1] as number)),
+    Math.abs((way[2] as number) * (inverses[2] as number)),
+    Math.abs((way[3] as number) * (inverses[3] as number)),
+  )
 }
 
 /** The angle two unit vectors `chord` apart enclose, up to 45 degrees: 2 asin(chord / 2) to 1 in 5,000, without its cost. */

@@ -19,8 +19,8 @@ const ACTIONS: Readonly<Record<string, Apply>> = {
     // Marlin: S wins where both are given.
     settings.dwell(numberOf(scanner, 'S') ?? (p ?? 0) / MS_PER_S)
   },
-  M201: ({ planner }, scanner) => setAxes(planner.settings.maxAcceleration, scanner),
-  M203: ({ planner }, scanner) => setAxes(planner.settings.maxFeed, scanner),
+  M201: ({ planner }, scanner) => setAxes(planner.settings.perMaxAcceleration, scanner),
+  M203: ({ planner }, scanner) => setAxes(planner.settings.perMaxFeed, scanner),
   M204: ({ planner: { settings } }, scanner) => {
     const both = numberOf(scanner, 'S')
     settings.print = numberOf(scanner, 'P') ?? both ?? settings.print
@@ -28,7 +28,7 @@ const ACTIONS: Readonly<Record<string, Apply>> = {
     settings.retract = numberOf(scanner, 'R') ?? settings.retract
   },
   M205: ({ planner: { settings } }, scanner) => {
-    if (settings.jerk) setAxes(settings.jerk, scanner)
+    if (settings.perJerk) setAxes(settings.perJerk, scanner)
     settings.junctionDeviation = numberOf(scanner, 'J') ?? settings.junctionDeviation
   },
   M220: (settings, scanner) => {
@@ -86,9 +86,9 @@ function numberOf(scanner: LineScanner, letter: string): number | undefined {
 }
 
 /** Zero would stop an axis for ever: the controller keeps what it had, and so does this. */
-function setAxes(numbers: Float64Array, scanner: LineScanner): void {
+function setAxes(inverses: Float64Array, scanner: LineScanner): void {
   for (const [axis, letter] of [...AXES].entries()) {
     const value = numberOf(scanner, letter)
-    if (value !== undefined && value > 0) numbers[axis] = value
+    if (value !== undefined && value > 0) inverses[axis] = 1 / value
   }
 }

@@ -161,45 +161,49 @@ export class PrintEstimator {
   }
 
   #addMove(from: Float64Array, to: Float64Array, eNm: number, feedUmPerMin: number): void {
-    const settings = this.#settings
-    const fedNm = eNm * settings.flow
-    const feedMmPerS = feedUmPerMin * UM_PER_MIN_TO_MM_PER_S * settings.speed
-    const layer = this.#layers.length - 1
-    this.#filamentNm[settings.tool] = (this.#filamentNm[settings.tool] as number) + fedNm
-    const x = (to[0] as number) - (from[0] as number)
-    const y = (to[1] as number) - (from[1] as number)
-    const z = ((to[2] as number) - (from[2] as number)) * MM_PER_NM
-    if (x !== 0 || y !== 0 || z !== 0 || this.#arc) this.#countMove(from, to, eNm)
+    const { flow, speed, tool } = this.#settings
+    const fedNm = eNm * flow
+    const move = this.#planner.move
+    let isTravelling = false
+    for (let axis = 0; axis < 3; axis++) {
+      const way = (to[axis] as number) - (from[axis] as number)
+      move[axis] = way * MM_PER_NM
+      if (way !== 0) isTravelling = true
+    }
+    move[3] = fedNm * MM_PER_NM
+    move[4] = feedUmPerMin * UM_PER_MIN_TO_MM_PER_S * speed
+    this.#filamentNm[tool] = (this.#filamentNm[tool] as number) + fedNm
+    if (isTravelling || this.#arc) this.#countMove(from, to, eNm > 0)
     else if (eNm !== 0) this.#filamentMoves++
-    const e = fedNm * MM_PER_NM
-    if (this.#arc) this.#pushArc(this.#arc, from, to, e, feedMmPerS)
-    else this.#planner.push(x * MM_PER_NM, y * MM_PER_NM, z, e, feedMmPerS, layer)
+    if (this.#arc) this.#pushArc(this.#arc, from, to)
+    else this.#planner.push(this.#layers.length - 1)
   }
 
-  #pushArc(
-    arc: ArcSweep,
-    from: Float64Array,
-    to: Float64Array,
-    e: number,
-    feedMmPerS: number,
-  ): void {
-    const layer = this.#layers.length - 1
-    const z = ((to[2] as number) - (from[2] as number)) * MM_PER_NM
-    eachChord(from, to, arc, (dx, dy, part) =>
-      this.#planner.push(dx * MM_PER_NM, dy * MM_PER_NM, z * part, e * part, feedMmPerS, layer),
-    )
+  #pushArc(arc: ArcSweep, from: Float64Array, to: Float64Array): void {
+    const { move } = this.#planner
+    const [z, e] = [move[2] as number, move[3] as number]
+    eachChord(from, to, arc, (dx, dy, part) => {
+      move[0] = dx * MM_PER_NM
+      move[1] = dy * MM_PER_NM
+      move[2] = z * part
+      move[3] = e * part
+      this.#planner.push(this.#layers.length - 1)
+    })
     this.#arc = undefined
   }
 
-  #countMove(from: Float64Array, to: Float64Array, eNm: number): void {
-    if (eNm <= 0) {
+  #countMove(from: Float64Array, to: Float64Array, isExtruding: boolean): void {
+    if (!isExtruding) {
       this.#travelMoves++
       return
     }
     this.#extrusionMoves++
+    const min = this.#minNm
+    const max = this.#maxNm
     for (let axis = 0; axis < 3; axis++) {
-      this.#widen(axis, from[axis] as number)
-      this.#widen(axis, to[axis] as number)
+      const [a, b] = [from[axis] as number, to[axis] as number]
+      min[axis] = Math.min(min[axis] as number, a, b)
+      max[axis] = Math.max(max[axis] as number, a, b)
     }
     if (!this.#arc) return
     const [fromX, fromY] = [from[0] as number, from[1] as number]
