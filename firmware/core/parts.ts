@@ -15,6 +15,7 @@ import { PrintReports } from './admission/preflight-report.ts'
 import { CommandLedger } from './commands/ledger.ts'
 import { Machine, type OpenMachineController } from './engine/machine.ts'
 import { heatersOff } from './engine/scripts.ts'
+import { FlightRecords } from './flight-records.ts'
 import { GrantStore } from './grant-store.ts'
 import type { JournalObserver } from './journal/database.ts'
 import { Journal } from './journal/journal.ts'
@@ -87,6 +88,7 @@ export async function prepareParts(
     journal.record({ type: 'core.stopped', message: 'ended in order' })
   })
   const spool = await Spool.open(join(stateDirectory, 'spool'), config.spool)
+  const records = new FlightRecords(join(stateDirectory, 'flight'))
   const machine = new Machine({
     name: config.controllers.find(({ role }) => role === 'motion')?.name ?? 'motion',
     open: ports.openController,
@@ -94,6 +96,7 @@ export async function prepareParts(
     clock,
     journal,
     log,
+    keepRecord: entries => records.keep(entries, time.now().atMs, 'motion'),
   })
   stack.use(machine)
   const trust = await TrustStore.open({ path: config.trust.bundleFile, journal })

@@ -1,6 +1,7 @@
 /** The print engine on a bench: real journal and spool, fake controller, a program given as text, a clock that stands still. */
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { FlightEntry } from '#drivers'
 import { createLogger } from '#lib/logger.ts'
 import { MODAL_BIT, type ModalState } from '#mpf'
 import type { OpenedPrint } from '../../firmware/core/admission/opened-print.ts'
@@ -43,6 +44,8 @@ export interface Bench extends AsyncDisposable {
   /** Jobs whose file the engine said is no longer needed. */
   readonly ended: string[]
   readonly onInterruption: 'fail' | 'ask'
+  /** Makes another job ready. */
+  addJob(id: string): void
   types(): readonly string[]
   /** Resolves when no print runs any more. */
   finished(): Promise<void>
@@ -61,6 +64,7 @@ export interface BenchOptions {
   readonly journalObserver?: JournalObserver
   readonly onInterruption?: 'fail' | 'ask'
   readonly bootId?: string
+  readonly keepRecord?: (entries: readonly FlightEntry[]) => Promise<string>
   readonly expectStartAllowed?: () => void
   /** The state directory's parent: a bench at the same place is the next life of the first. */
   readonly home?: string
@@ -95,6 +99,7 @@ export async function engineBench(directory: string, options: BenchOptions): Pro
     clock,
     journal,
     log: createLogger({ name: 'bench', level: 'silent' }),
+    ...(options.keepRecord && { keepRecord: options.keepRecord }),
   })
   const connecting = new AbortController()
   const keeping = machine.keepConnected(connecting.signal).catch(() => undefined)
@@ -140,6 +145,7 @@ export async function engineBench(directory: string, options: BenchOptions): Pro
     home,
     onInterruption,
     finished: async () => void (await Promise.all(running)),
+    addJob: id => addReadyJob(journal, spool, id, options.usesGranted ?? 1),
     types: () => journal.events(0, 1000).map(({ type }) => type),
     async [Symbol.asyncDispose]() {
       controller.allow()

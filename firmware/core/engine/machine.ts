@@ -1,11 +1,12 @@
 /** The printer's motion controller over the life of the core: opened, watched, opened again, and made safe. */
 
-import type { Controller, ControllerEvent, Position } from '#drivers'
+import type { Controller, ControllerEvent, FlightEntry, MotionController, Position } from '#drivers'
 import type { Clock } from '#lib/clock.ts'
 import type { ControllerView } from '#lib/control-protocol.ts'
 import type { Logger } from '#lib/logger.ts'
 import { CoreError } from '../errors.ts'
 import type { Journal } from '../journal/journal.ts'
+import { type StopLayer, stopLayersOf } from './stop-layers.ts'
 import { withTimeLimit } from './time-limit.ts'
 
 /** Opens and identifies the controller; events go to `onEvent` until it is disposed. */
@@ -22,6 +23,15 @@ export interface MachineOptions {
   readonly clock: Clock
   readonly journal: Journal
   readonly log: Logger
+  /** Keeps a flight record; resolves with its name. */
+  readonly keepRecord?: (entries: readonly FlightEntry[]) => Promise<string>
+}
+
+/** How an emergency stop went. */
+export interface StopReport {
+  /** From the call until nothing could be in flight any more. */
+  readonly latencyMs: number
+  readonly layers: readonly StopLayer[]
 }
 
 const RETRY_MS = 5000
@@ -96,14 +106,15 @@ export class Machine implements AsyncDisposable {
 
   /**
    * Ends a print that did not end by itself: heaters off, then the printer's own `script`. What could not be done
-   * is an event, and the heaters are tried again once the controller is back (where the head is then,
+   * is an event (after a fault the flight record is kept as well), and the heaters are tried again once the controller is back (where the head is then,
    * nobody knows, so nothing moves).
    */
-  async safeStop(script: readonly string[], job: string): Promise<void> {
+  async safeStop(script: readonly string[], job: string, isFault: boolean): Promise<void> {
     // A controller that waits for heat answers nothing else until it is told to stop waiting.
     const isInterruptible = this.#controller?.identity.capabilities.EMERGENCY_PARSER === true
     const breakWait = isInterruptible ? ['M108'] : []
     await this.#makeSafe([...breakWait, ...this.#options.heatersOff, ...script], job)
+    if (isFault && this.#controller) await this.#keepRecord(this.#controller)
   }
 
   /** Heaters off now, or as soon as there is a controller to tell. */
@@ -131,12 +142,17 @@ export class Machine implements AsyncDisposable {
   }
 
   /** Emergency bytes, then the connection is closed; it is opened anew, which restarts the board. */
-  async emergencyStop(): Promise<void> {
+  async emergencyStop(): Promise<StopReport> {
     const controller = this.#controller
     if (!controller)
       throw new CoreError('PRINTER_OFFLINE', `${this.#options.name} is not connected`)
+    const { clock } = this.#options
+    const calledMs = clock.nowMs()
     await controller.emergencyStop()
+    const latencyMs = Math.round(clock.nowMs() - calledMs)
+    await this.#keepRecord(controller)
     await this.#drop(controller)
+    return { latencyMs, layers: stopLayersOf(controller.identity) }
   }
 
   /** Runs `commands` one after the other; each is acknowledged before the next. @throws DriverError; `signal.reason`. */
@@ -199,6 +215,20 @@ export class Machine implements AsyncDisposable {
     )
   }
 
+  /** What went over the wire before a fault. A record that cannot be kept stops nothing. */
+  async #keepRecord(controller: Controller): Promise<void> {
+    const { journal, keepRecord, log, name } = this.#options
+    if (keepRecord === undefined || !isRecorded(controller)) return
+    try {
+      const entries = controller.flightRecord()
+      const file = await keepRecord(entries)
+      const message = `${entries.length} lines of the wire`
+      journal.record({ type: 'printer.flight_kept', message, detail: { controller: name, file } })
+    } catch (error) {
+      log.warn({ err: error }, 'flight record not kept')
+    }
+  }
+
   #relay(event: ControllerEvent, from: Controller | undefined): void {
     for (const listener of this.#listeners) listener(event)
     if (event.kind !== 'lost' || from === undefined || from !== this.#controller) return
@@ -209,7 +239,10 @@ export class Machine implements AsyncDisposable {
     } catch (error) {
       log.error({ err: error }, 'loss not recorded') // thrown into the driver's loop it would help nobody
     }
-    this.#drop(from).catch((error: unknown) => log.warn({ err: error }, 'close after loss failed'))
+    this.#controller = undefined
+    this.#keepRecord(from)
+      .then(() => this.#drop(from))
+      .catch((error: unknown) => log.warn({ err: error }, 'close after loss failed'))
   }
 
   async #drop(controller: Controller): Promise<void> {
@@ -220,6 +253,10 @@ export class Machine implements AsyncDisposable {
       this.#lost.resolve()
     }
   }
+}
+
+function isRecorded(controller: Controller): controller is MotionController {
+  return 'flightRecord' in controller
 }
 
 async function waitFor(promise: Promise<void>, signal: AbortSignal): Promise<void> {

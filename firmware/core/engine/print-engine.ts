@@ -10,6 +10,7 @@ import { isFinal } from '../journal/job-states.ts'
 import { planContinuation } from './continuation.ts'
 import type { PrintEngineOptions } from './engine-options.ts'
 import { endReasonOf, PrintRun, type PrintRunOptions } from './print-run.ts'
+import { stopLayersOf } from './stop-layers.ts'
 
 export class PrintEngine {
   readonly #options: PrintEngineOptions
@@ -55,7 +56,10 @@ export class PrintEngine {
       const { id: grantId, usesGranted } = opened.print.facts.grant
       this.#expectConnected(controller)
       // From here the use counts, whatever happens next: charged durably before the first byte.
-      const started = journal.chargeAndStart(id, grantId, usesGranted)
+      const started = journal.chargeAndStart(id, grantId, usesGranted, {
+        stopLayers: stopLayersOf(controller.identity).join(' '),
+        firmware: controller.identity.firmware,
+      })
       return { started, run: { job: id, print: opened.print, controller } }
     })
   }
@@ -154,8 +158,13 @@ export class PrintEngine {
     const run = this.#run
     const stopping = machine.emergencyStop()
     run?.end(new CoreError('JOB_STOPPED', 'emergency stop'))
-    await stopping
-    journal.record({ type: 'printer.stopped', job: run?.job, message: 'emergency stop' })
+    const { latencyMs, layers } = await stopping
+    journal.record({
+      type: 'printer.stopped',
+      job: run?.job,
+      message: `emergency stop, nothing in flight after ${latencyMs} ms`,
+      detail: { latencyMs, stopLayers: layers.join(' ') },
+    })
     await this.#running
     return run && journal.job(run.job)
   }

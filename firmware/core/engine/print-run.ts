@@ -237,7 +237,11 @@ export class PrintRun {
     const isCancelled = code === 'JOB_CANCELLED'
     // After an emergency stop nothing more is sent: the board has halted, and its restart is cold.
     if (code !== 'JOB_STOPPED')
-      await machine.safeStop(isCancelled ? scripts.cancel : scripts.abnormalEnd, this.job)
+      await machine.safeStop(
+        isCancelled ? scripts.cancel : scripts.abnormalEnd,
+        this.job,
+        !isCancelled,
+      )
     const event = this.#endOf(code, isForeseen(error))
     const entry = {
       type: `job.${event}`,

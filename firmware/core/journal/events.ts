@@ -93,6 +93,10 @@ export const EVENTS = {
     severity: 'critical',
     when: 'The end script after an executed print could not be carried out; heaters may be on.',
   },
+  'printer.flight_kept': {
+    severity: 'info',
+    when: 'After a fault the last lines of the wire, without program text, were kept in the state directory.',
+  },
   'printer.thermal_fault': {
     severity: 'critical',
     when: 'A heater does not do what it was told, or its sensor is not to be believed; the print is stopped safely.',

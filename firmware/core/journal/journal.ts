@@ -105,17 +105,22 @@ export class Journal implements Disposable {
 
   /**
    * Charges one use of the grant and moves the job to `printing`, in one durable transaction.
-   * Call before the first byte goes to the controller, and never again for the same job.
+   * `more` is said in the event beside it. Call before the first byte goes to the controller, and never again for the same job.
    * @throws MpfError MPF_USES when every granted use is charged; CoreError JOB_STATE, JOURNAL_WRITE.
    */
-  chargeAndStart(id: string, grantId: string, usesGranted: number): JobRecord {
+  chargeAndStart(
+    id: string,
+    grantId: string,
+    usesGranted: number,
+    more: EventEntry['detail'] = {},
+  ): JobRecord {
     const job = this.job(id)
     const use = this.usesOf(grantId) + 1
     const entry: EventEntry = {
       type: 'job.started',
       job: id,
       message: `use ${use} of ${usesGranted === 0 ? 'unlimited' : usesGranted} charged`,
-      detail: { grant: grantId, use, usesGranted, file: job.fileId },
+      detail: { grant: grantId, use, usesGranted, file: job.fileId, ...more },
     }
     this.#commit(entry, stamp => {
       // Counted again inside the transaction: the number charged is the number checked.
