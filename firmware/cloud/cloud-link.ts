@@ -9,6 +9,7 @@ import { CloudError } from './errors.ts'
 import type { EventsPump } from './events-pump.ts'
 import { type Link, openLink } from './mqtt-link.ts'
 import { Presence } from './presence.ts'
+import { renewCertificate } from './renewal.ts'
 import { parseEndpoint, superviseLink } from './supervisor.ts'
 import { Transfers } from './transfers.ts'
 import {
@@ -24,6 +25,7 @@ import {
 const SESSION_EXPIRY_S = 86_400
 const WILL_DELAY_S = 30
 const COMMAND_WAIT_MS = 10_000
+const RENEW_MS = 120_000
 
 export class CloudLink {
   readonly #state: CourierState
@@ -102,7 +104,8 @@ export class CloudLink {
     ca: string,
     signal: AbortSignal,
   ): Promise<Link> {
-    const { identity, session } = this.#state
+    const { session } = this.#state
+    const identity = (await this.#state.identities.current()) ?? this.#state.identity
     return openLink({
       ...endpoint,
       ...{ ca, identity, protocol, signal },
@@ -125,6 +128,7 @@ export class CloudLink {
     const detail = { endpoint, protocol, tls }
     reports.add({ type: 'cloud.connected', message: 'session opened', detail })
     this.#link = link
+    this.#state.protocol = link.protocol
     const presence = new Presence(this.#state, link, error => this.#refused(error))
     this.#presence = presence
     try {
@@ -203,6 +207,11 @@ export class CloudLink {
     if (notice.kind === 'cancel') await this.#transfers?.cancelled(notice.offer)
   }
 
+  /** The next session uses it; the running one stays good until it ends. */
+  #onRenewed(isDone: boolean): void {
+    if (isDone) this.#state.ports.log.info({}, 'certificate renewed')
+  }
+
   async #command(envelope: Uint8Array): Promise<void> {
     const { outbox, sender } = this.#state
     try {
@@ -213,6 +222,11 @@ export class CloudLink {
       outbox.append('resp', [Buffer.from(answer.result, 'base64')])
       sender.added()
       if (answer.verb === 'rebirth') this.#presence?.bearAgain()
+      // Beside the messages: the proof of a new certificate is a connection of its own.
+      if (answer.verb === 'cert.renew')
+        void renewCertificate(this.#state, AbortSignal.timeout(RENEW_MS)).then(isDone => {
+          this.#onRenewed(isDone)
+        })
     } catch (error) {
       // The fleet end sends a command again until it has an answer; the core counts it once.
       this.#state.ports.log.warn({ err: error }, 'command not handed over')

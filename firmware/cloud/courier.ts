@@ -16,6 +16,7 @@ import { EventsPump } from './events-pump.ts'
 import { IdentityStore, type SlotIdentity } from './identity.ts'
 import { dictionaryOf } from './metrics.ts'
 import { Outbox } from './outbox.ts'
+import { keepCertificate } from './renewal.ts'
 import { Reports } from './reports.ts'
 import { Sender } from './sender.ts'
 import { SentRing } from './sent-ring.ts'
@@ -49,6 +50,8 @@ export interface CourierState {
   /** The core while it is connected, and what it last told. */
   core: CoreClient | undefined
   view: PrinterView | undefined
+  /** What the broker speaks. */
+  protocol: 5 | 4
   /** Trusted time: the core's, carried on by the wall clock's difference. */
   nowMs(): number
   /** The core's connection as soon as there is one. */
@@ -86,6 +89,7 @@ export async function runCourier(
   tasks.start(taskSignal => link.run(taskSignal))
   tasks.start(taskSignal => link.runTransfers(taskSignal))
   tasks.start(taskSignal => telemetry.run(taskSignal))
+  tasks.start(taskSignal => keepCertificate(state, taskSignal))
   await tasks.settled()
 }
 
@@ -124,7 +128,7 @@ async function createState(made: Made): Promise<CourierState> {
   })
   return {
     ...made,
-    ...{ boot, reports, sender, nowMs },
+    ...{ boot, reports, sender, nowMs, protocol: 5 as const },
     get core() {
       return core
     },

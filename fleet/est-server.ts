@@ -1,0 +1,149 @@
+/** Enrolment over HTTPS as EST has it (RFC 7030): /cacerts, /simpleenroll with a token, /simplereenroll with the certificate itself. */
+
+import { X509Certificate } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer } from 'node:https'
+import type { TLSSocket } from 'node:tls'
+import type { Clock } from '#lib/clock.ts'
+import { certifyPrinter, derOf, type IssuedKey } from './ca.ts'
+import { FleetError } from './errors.ts'
+import type { Tenant } from './tenant.ts'
+import type { Tokens } from './tokens.ts'
+import { certsOnly } from './x509.ts'
+
+export interface EstOptions {
+  readonly tenant: Tenant
+  readonly region: string
+  readonly tokens: Tokens
+  readonly server: IssuedKey
+  readonly clock: Clock
+  readonly host: string
+  readonly port: number
+  /** Told of each refusal: an attempt with somebody else's token is worth knowing. */
+  readonly onRefused: (error: FleetError, serial: string) => void
+}
+
+export interface EstServer extends AsyncDisposable {
+  readonly port: number
+}
+
+const ROOT = '/.well-known/est'
+const MAX_BODY_BYTES = 16 * 1024
+/** RFC 7030 3.6: an expired certificate may still renew itself for so long; after that a new token is needed. */
+const GRACE_MS = 0
+
+export async function startEstServer(options: EstOptions): Promise<EstServer> {
+  const { tenant, server, host } = options
+  const https = createServer(
+    {
+      ...{ cert: server.certPem, key: server.keyPem, ca: tenant.authority.certPem },
+      ...{ requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' as const },
+    },
+    (request, response) => void serve(options, request, response),
+  )
+  https.requestTimeout = 30_000
+  await new Promise<void>((resolve, reject) => {
+    https.once('error', reject)
+    https.listen(options.port, host, resolve)
+  })
+  const address = https.address()
+  return {
+    port: typeof address === 'object' && address ? address.port : options.port,
+    async [Symbol.asyncDispose]() {
+      https.closeAllConnections()
+      await new Promise<void>(resolve => https.close(() => resolve()))
+    },
+  }
+}
+
+async function serve(
+  options: EstOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    const certificates = await answer(options, request)
+    const body = Buffer.from(certsOnly(certificates)).toString('base64')
+    response.writeHead(200, {
+      'content-type': 'application/pkcs7-mime; smime-type=certs-only',
+      'content-transfer-encoding': 'base64',
+    })
+    response.end(body)
+  } catch (error) {
+    const isOurs = error instanceof FleetError
+    if (isOurs) options.onRefused(error, serialClaimed(request))
+    response.writeHead(isOurs ? (error.code === 'FLEET_TOKEN' ? 401 : 400) : 500)
+    response.end(isOurs ? error.code : 'failed')
+  }
+}
+
+async function answer(options: EstOptions, request: IncomingMessage): Promise<Uint8Array[]> {
+  const { tenant, tokens, region, clock } = options
+  const root = derOf(tenant.authority.certPem)
+  if (request.method === 'GET' && request.url === `${ROOT}/cacerts`) return [root]
+  if (request.method !== 'POST') throw new FleetError('FLEET_REQUEST', 'no such operation')
+  const csr = Buffer.from((await readBody(request)).toString('latin1'), 'base64')
+  const atMs = clock.wallMs()
+  if (request.url === `${ROOT}/simpleenroll`) {
+    const { serial, tenant: bound, region: place, token } = credentials(request)
+    if (bound !== tenant.id || place !== region)
+      throw new FleetError('FLEET_TOKEN', 'another tenant or region')
+    const printer = { serial, tenant: tenant.id }
+    // Made first, so that a bad request does not use the token up; given out only once it is.
+    const certificate = certifyPrinter(tenant.authority, csr, printer, atMs)
+    tokens.use(token, { ...printer, region }, atMs)
+    return [certificate, root]
+  }
+  if (request.url === `${ROOT}/simplereenroll`) {
+    const serial = clientOf(request, atMs)
+    return [certifyPrinter(tenant.authority, csr, { serial, tenant: tenant.id }, atMs), root]
+  }
+  throw new FleetError('FLEET_REQUEST', 'no such operation')
+}
+
+/** The printer that the verified client certificate names. */
+function clientOf(request: IncomingMessage, atMs: number): string {
+  const socket = request.socket as TLSSocket
+  const raw = socket.getPeerCertificate().raw
+  if (!socket.authorized || !raw) throw new FleetError('FLEET_TOKEN', 'no valid client certificate')
+  const certificate = new X509Certificate(raw)
+  if (certificate.validToDate.getTime() + GRACE_MS < atMs)
+    throw new FleetError('FLEET_TOKEN', 'the client certificate has expired')
+  return /^CN=(.+)$/m.exec(certificate.subject)?.[1] ?? ''
+}
+
+function credentials(request: IncomingMessage): {
+  readonly serial: string
+  readonly tenant: string
+  readonly region: string
+  readonly token: string
+} {
+  const [scheme, encoded] = (request.headers.authorization ?? '').split(' ')
+  const parts = Buffer.from(encoded ?? '', 'base64')
+    .toString('utf8')
+    .split(':')
+  const [serial, tenant, region, token] = parts
+  const isWhole = scheme === 'Basic' && parts.length === 4
+  if (!isWhole || !serial || !tenant || !region || !token)
+    throw new FleetError('FLEET_TOKEN', 'no token')
+  return { serial, tenant, region, token }
+}
+
+function serialClaimed(request: IncomingMessage): string {
+  try {
+    return credentials(request).serial
+  } catch {
+    return ''
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request) {
+    bytes += chunk.length
+    if (bytes > MAX_BODY_BYTES) throw new FleetError('FLEET_REQUEST', `${bytes} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}

@@ -1,0 +1,123 @@
+/** A printer gets its certificate with a token, once; renews it with the old one; and nothing else gets one. */
+
+import { createPublicKey, X509Certificate } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import { systemClock } from '#lib/clock.ts'
+import { enrolPrinter, renewIdentity } from '../../firmware/cloud/enrol.ts'
+import { IdentityStore } from '../../firmware/cloud/identity.ts'
+import { issueServer } from '../../fleet/ca.ts'
+import { startEstServer } from '../../fleet/est-server.ts'
+import { Tokens } from '../../fleet/tokens.ts'
+import { fleet, printer, startCourier, startDeskCore, until } from '../fakes/cloud-bench.ts'
+
+const REGION = 'local'
+
+async function desk(t: Test, more: Record<string, unknown> = {}) {
+  const on = await fleet('aedes')
+  const server = issueServer(on.tenant.authority, ['localhost'], Date.now())
+  const refused: string[] = []
+  const tokens = new Tokens(join(on.directory, 'tokens.sqlite'))
+  const est = await startEstServer({
+    ...{ tenant: on.tenant, region: REGION, tokens, server, clock: systemClock },
+    ...{ host: '127.0.0.1', port: 0 },
+    onRefused: error => refused.push(error.message),
+  })
+  t.teardown(async () => {
+    await est[Symbol.asyncDispose]()
+    tokens[Symbol.dispose]()
+    await on[Symbol.asyncDispose]()
+  })
+  const url = `https://localhost:${est.port}`
+  const made = await printer(on, 'P-1', { enrolUrl: url, ...more })
+  const token = (over: object = {}) =>
+    tokens.issue({ serial: 'P-1', tenant: on.tenant.id, region: REGION, ...over }, Date.now())
+  return { on, url, made, token, tokens, refused }
+}
+
+test('a token gives one certificate, for the key made on the printer', async t => {
+  const { url, made, token } = await desk(t)
+  const identity = await enrolPrinter(made.config, { url, token: token() })
+  const certificate = new X509Certificate(identity.cert)
+  t.equal(identity.device, 'P-1')
+  t.same(
+    certificate.publicKey.export({ format: 'jwk' }),
+    createPublicKey(identity.key).export({ format: 'jwk' }),
+  )
+})
+
+for (const [name, over, message] of [
+  ['for another printer', { serial: 'P-2' }, /another printer/],
+  ['for another region', { region: 'far' }, /another printer, tenant or region/],
+] as const)
+  test(`a token ${name} gives nothing`, async t => {
+    const { url, made, token, refused } = await desk(t)
+    await t.rejects(enrolPrinter(made.config, { url, token: token(over) }), { code: 'CLOUD_ENROL' })
+    t.match(refused[0], message)
+  })
+
+test('a token gives nothing the second time, after a day, or when nobody issued it', async t => {
+  const { url, made, token, tokens, on, refused } = await desk(t)
+  const once = token()
+  await enrolPrinter(made.config, { url, token: once })
+  const old = tokens.issue(
+    { serial: 'P-1', tenant: on.tenant.id, region: REGION },
+    Date.now() - 86_500_000,
+  )
+  for (const bad of [once, old, 'guess'])
+    await t.rejects(enrolPrinter(made.config, { url, token: bad }), { code: 'CLOUD_ENROL' })
+  t.same(refused, ['token used before', 'token expired', 'unknown token'])
+})
+
+test('a refused enrolment leaves the identity that was there', async t => {
+  const { url, made } = await desk(t)
+  const store = new IdentityStore(made.config.cloud?.identityDirectory ?? '')
+  const before = await store.current()
+  await t.rejects(enrolPrinter(made.config, { url, token: 'guess' }))
+  t.equal((await store.current())?.serialNumber, before?.serialNumber)
+})
+
+test('the old certificate renews itself into the other slot and stays until the new one is promoted', async t => {
+  const { url, made, on } = await desk(t)
+  const store = new IdentityStore(made.config.cloud?.identityDirectory ?? '')
+  const old = await store.current()
+  if (!old) throw new Error('not enrolled')
+  const fresh = await renewIdentity(store, old, { url, ca: on.tenant.authority.certPem })
+  t.equal(fresh.slot, 'b')
+  t.equal((await store.current())?.slot, 'a')
+  await store.promote('b')
+  t.equal((await store.current())?.serialNumber, fresh.serialNumber)
+})
+
+test('a certificate of another authority renews nothing', async t => {
+  const { url, made, on } = await desk(t)
+  const other = await fleet('aedes')
+  t.teardown(() => other[Symbol.asyncDispose]())
+  const stranger = await printer(other, 'P-1')
+  const store = new IdentityStore(stranger.config.cloud?.identityDirectory ?? '')
+  const identity = await store.current()
+  if (!identity) throw new Error('not enrolled')
+  t.ok(made)
+  await t.rejects(renewIdentity(store, identity, { url, ca: on.tenant.authority.certPem }), {
+    code: 'CLOUD_ENROL',
+  })
+})
+
+test('a courier whose certificate ends soon renews it, proves it at the broker, and records it', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'cloud-renew-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const { made, on } = await desk(t)
+  const store = new IdentityStore(made.config.cloud?.identityDirectory ?? '')
+  // A certificate of 20 days is due at once: renewal begins 30 days before the end.
+  const { certifyShort } = await import('../fakes/cloud-short.ts')
+  await certifyShort(store, on.tenant, 'P-1', 20)
+  await using core = await startDeskCore(made)
+  await using _courier = startCourier(made)
+  await until(() =>
+    core.journal.events(0, 100).some(({ type }) => type === 'cloud.certificate_renewed'),
+  )
+  const now = await store.current()
+  t.ok((now?.notAfterMs ?? 0) - Date.now() > 80 * 86_400_000)
+})
