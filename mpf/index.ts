@@ -20,12 +20,13 @@ export {
   type MpfErrorCode,
   type MpfErrorPlace,
 } from './errors.ts'
-export { type LayerEstimate, type PrintEstimate, PrintEstimator } from './gcode/estimate.ts'
+export { type PrintEstimate, PrintEstimator } from './gcode/estimate.ts'
 export {
   type AxisNumbers,
   type Kinematics,
   MARLIN_KINEMATICS,
 } from './gcode/estimate-kinematics.ts'
+export type { LayerEstimate } from './gcode/estimate-layers.ts'
 export {
   type Forecast,
   type ForecastLink,

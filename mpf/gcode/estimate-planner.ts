@@ -12,8 +12,11 @@ const SMALL_SEGMENT_MM = 1
 const SHALLOW_COS = -Math.SQRT1_2
 const COS_LIMIT = 0.999_999
 
-/** Told of each move in order once its duration is final; `tag` is what the move was pushed with. */
-export type PlannedMoveListener = (durationS: number, tag: number) => void
+/** Told of each move in order once its duration is final. */
+export interface PlannedMoves {
+  /** `tag` is what the move was pushed with; its duration in seconds stands in `planned[0]`. */
+  add(planned: Float64Array, tag: number): void
+}
 
 /** Settings a program may change as it goes. Limits an axis as their inverses: the tightest is then the largest product. */
 export interface PlannerSettings {
@@ -34,7 +37,8 @@ export class TrapezoidPlanner {
   readonly settings: PlannerSettings
   /** What `push` adds: X, Y, Z, E in millimetres, feed in mm/s. */
   readonly move = new Float64Array(5)
-  readonly #onPlanned: PlannedMoveListener
+  readonly #moves: PlannedMoves
+  readonly #planned = new Float64Array(1)
   /** Ring of moves not yet final. Speeds are squared: the passes over them then need no root. */
   readonly #slots: number
   readonly #lengthMm: Float64Array
@@ -53,8 +57,8 @@ export class TrapezoidPlanner {
   #nominalBefore = 0
   #safeBefore = 0
 
-  constructor(kinematics: Kinematics, onPlanned: PlannedMoveListener) {
-    this.#onPlanned = onPlanned
+  constructor(kinematics: Kinematics, moves: PlannedMoves) {
+    this.#moves = moves
     this.#slots = Math.max(1, kinematics.plannerBlocks - 1)
     this.settings = {
       perMaxFeed: inversesOf(kinematics.maxFeedMmPerS),
@@ -148,8 +152,18 @@ export class TrapezoidPlanner {
     this.#first = next
     this.#count--
     this.#firstEntry = exit
-    const durationS = trapezoidS(entry, exit, nominal, acceleration, lengthMm)
-    this.#onPlanned(durationS, this.#tags[at] as number)
+    const squares = entry * entry + exit * exit
+    const rampsMm = (nominal * nominal - squares / 2) / acceleration
+    // A move entered faster than it can brake has no peak above its ends: constant deceleration.
+    const peak = Math.max(entry, exit, Math.sqrt(acceleration * lengthMm + squares / 2))
+    const isCruising = rampsMm <= lengthMm
+    const isBraking = !isCruising && peak <= Math.max(entry, exit)
+    this.#planned[0] = isCruising
+      ? (2 * nominal - entry - exit) / acceleration + (lengthMm - rampsMm) / nominal
+      : isBraking
+        ? (2 * lengthMm) / (entry + exit)
+        : (2 * peak - entry - exit) / acceleration
+    this.#moves.add(this.#planned, this.#tags[at] as number)
   }
 
   /** Junction deviation: the speed at which a circle that cuts the corner by so much may be driven (Marlin planner.cpp). */
@@ -209,21 +223,4 @@ function tightest(way: Float64Array, inverses: Float64Array): number {
 function angleOf(chord: number): number {
   const square = chord * chord
   return chord * (1 + square / 24 + (3 * square * square) / 640)
-}
-
-/** Seconds over a length entered and left at given speeds, with `nominal` between where it is reached. */
-function trapezoidS(
-  entry: number,
-  exit: number,
-  nominal: number,
-  acceleration: number,
-  lengthMm: number,
-): number {
-  const rampsMm = (2 * nominal * nominal - entry * entry - exit * exit) / (2 * acceleration)
-  if (rampsMm <= lengthMm)
-    return (2 * nominal - entry - exit) / acceleration + (lengthMm - rampsMm) / nominal
-  const peak = Math.sqrt(acceleration * lengthMm + (entry * entry + exit * exit) / 2)
-  // A move entered faster than it can brake has no peak above its ends: constant deceleration.
-  if (peak <= Math.max(entry, exit)) return (2 * lengthMm) / (entry + exit)
-  return (2 * peak - entry - exit) / acceleration
 }

@@ -3,6 +3,7 @@
 import { arcBounds } from './arc.ts'
 import { type ArcSweep, eachChord } from './estimate-arc.ts'
 import type { Kinematics } from './estimate-kinematics.ts'
+import { type LayerEstimate, LayerTable } from './estimate-layers.ts'
 import { TrapezoidPlanner } from './estimate-planner.ts'
 import { EstimateSettings } from './estimate-settings.ts'
 import { isLayerComment } from './layers.ts'
@@ -20,26 +21,8 @@ const SEMICOLON = 59
 const LF = 10
 const I = 8
 const J = 9
-/** Beyond it layers are added to the last one: the table must not grow with what a stranger writes into comments. */
-export const MAX_LAYERS = 20_000
-/** Moves over which the densest passage of a layer is measured: four times what Marlin holds in its planner. */
-const WINDOW_MOVES = 64
-
 const EFFECTS = WORD_NAMES.map(name => WORDS[name]?.effect ?? 'none')
 const IS_CLOCKWISE = WORD_NAMES.map(name => name === 'G2')
-
-/** One layer; 0 is what comes before the first. */
-export interface LayerEstimate {
-  readonly layer: number
-  /** Lines of the sealed text, and how many of them go to the controller. */
-  readonly lines: number
-  readonly commands: number
-  /** Bytes of those commands as written, without terminator or framing. */
-  readonly commandBytes: number
-  readonly timeS: number
-  /** Moves a second over its densest 64 moves; 0 where none begin in it. */
-  readonly peakMovesPerS: number
-}
 
 /** X, Y, Z. */
 type Point = readonly [x: number, y: number, z: number]
@@ -62,22 +45,13 @@ export interface PrintEstimate {
   readonly layers: readonly LayerEstimate[]
 }
 
-interface LayerTotals {
-  lines: number
-  commands: number
-  commandBytes: number
-  timeS: number
-  peakMovesPerS: number
-}
-
 /** Follows one program. Memory: the planner's window and one row a layer, however long the program. */
 export class PrintEstimator {
   /** To be told of every line and move, in order. */
   readonly listeners: Required<ProgramListeners>
   readonly #planner: TrapezoidPlanner
   readonly #settings: EstimateSettings
-  readonly #layers: LayerTotals[] = []
-  #layer = this.#beginLayer()
+  readonly #layers = new LayerTable()
   readonly #filamentNm = new Float64Array(TOOLS)
   readonly #minNm = new Float64Array(3).fill(Infinity)
   readonly #maxNm = new Float64Array(3).fill(-Infinity)
@@ -85,19 +59,15 @@ export class PrintEstimator {
   #travelMoves = 0
   #filamentMoves = 0
   #dwellS = 0
-  #windowMoves = 0
-  #windowS = 0
   /** The arc whose move comes next. */
   #arc: ArcSweep | undefined
   #isInches = false
 
   constructor(kinematics: Kinematics) {
-    this.#planner = new TrapezoidPlanner(kinematics, (durationS, layer) =>
-      this.#addTime(durationS, layer),
-    )
+    this.#planner = new TrapezoidPlanner(kinematics, this.#layers)
     this.#settings = new EstimateSettings(this.#planner, dwellS => {
       this.#dwellS += dwellS
-      this.#layer.timeS += dwellS
+      this.#layers.addDwell(dwellS)
     })
     const onLine: LineListener = (scanner, text, from) => this.#readLine(scanner, text, from)
     const onMove: MoveListener = (from, to, eNm, feed) => this.#addMove(from, to, eNm, feed)
@@ -107,8 +77,9 @@ export class PrintEstimator {
   /** The result; once, after the last line. */
   finish(): PrintEstimate {
     this.#planner.flush()
-    const sum = (of: (layer: LayerTotals) => number) =>
-      this.#layers.reduce((total, layer) => total + of(layer), 0)
+    const layers = this.#layers.rows()
+    const sum = (of: (layer: LayerEstimate) => number) =>
+      layers.reduce((total, layer) => total + of(layer), 0)
     return {
       timeS: sum(({ timeS }) => timeS),
       dwellS: this.#dwellS,
@@ -122,21 +93,18 @@ export class PrintEstimator {
         this.#extrusionMoves === 0
           ? undefined
           : { minUm: micrometres(this.#minNm), maxUm: micrometres(this.#maxNm) },
-      layers: this.#layers.map((totals, layer) => ({ layer, ...totals })),
+      layers,
     }
   }
 
   #readLine(scanner: LineScanner, text: Uint8Array, from: number): void {
     if (scanner.word === EMPTY) {
       if (text[from] === SEMICOLON && isLayerComment(text, from, text.indexOf(LF, from)))
-        this.#layer = this.#beginLayer()
-      this.#layer.lines++
+        this.#layers.begin()
+      this.#layers.addLine(0)
       return
     }
-    const layer = this.#layer
-    layer.lines++
-    layer.commands++
-    layer.commandBytes += scanner.commandBytes
+    this.#layers.addLine(scanner.commandBytes)
     const effect = EFFECTS[scanner.word]
     if (effect === 'move') return
     if (effect === 'arc') this.#arc = this.#arcOf(scanner)
@@ -150,14 +118,6 @@ export class PrintEstimator {
       return this.#isInches ? value * NM_PER_MICROINCH : value
     }
     return { i: of(I), j: of(J), isClockwise: IS_CLOCKWISE[word] ?? false }
-  }
-
-  #beginLayer(): LayerTotals {
-    const last = this.#layers.at(-1)
-    if (last && this.#layers.length > MAX_LAYERS) return last
-    const layer = { lines: 0, commands: 0, commandBytes: 0, timeS: 0, peakMovesPerS: 0 }
-    this.#layers.push(layer)
-    return layer
   }
 
   #addMove(from: Float64Array, to: Float64Array, eNm: number, feedUmPerMin: number): void {
@@ -176,7 +136,7 @@ export class PrintEstimator {
     if (isTravelling || this.#arc) this.#countMove(from, to, eNm > 0)
     else if (eNm !== 0) this.#filamentMoves++
     if (this.#arc) this.#pushArc(this.#arc, from, to)
-    else this.#planner.push(this.#layers.length - 1)
+    else this.#planner.push(this.#layers.current)
   }
 
   #pushArc(arc: ArcSweep, from: Float64Array, to: Float64Array): void {
@@ -187,7 +147,7 @@ export class PrintEstimator {
       move[1] = dy * MM_PER_NM
       move[2] = z * part
       move[3] = e * part
-      this.#planner.push(this.#layers.length - 1)
+      this.#planner.push(this.#layers.current)
     })
     this.#arc = undefined
   }
@@ -201,7 +161,8 @@ export class PrintEstimator {
     const min = this.#minNm
     const max = this.#maxNm
     for (let axis = 0; axis < 3; axis++) {
-      const [a, b] = [from[axis] as number, to[axis] as number]
+      const a = from[axis] as number
+      const b = to[axis] as number
       min[axis] = Math.min(min[axis] as number, a, b)
       max[axis] = Math.max(max[axis] as number, a, b)
     }
@@ -218,17 +179,6 @@ export class PrintEstimator {
   #widen(axis: number, nm: number): void {
     if (nm < (this.#minNm[axis] as number)) this.#minNm[axis] = nm
     if (nm > (this.#maxNm[axis] as number)) this.#maxNm[axis] = nm
-  }
-
-  #addTime(durationS: number, layer: number): void {
-    const totals = this.#layers[layer] as LayerTotals
-    totals.timeS += durationS
-    this.#windowS += durationS
-    this.#windowMoves++
-    if (this.#windowMoves < WINDOW_MOVES) return
-    totals.peakMovesPerS = Math.max(totals.peakMovesPerS, WINDOW_MOVES / this.#windowS)
-    this.#windowMoves = 0
-    this.#windowS = 0
   }
 }
 

@@ -1,6 +1,6 @@
 /** Whether the wire keeps up with the machine, layer by layer, and what would help: before the first line is sent. Pure. */
 
-import type { LayerEstimate } from './estimate.ts'
+import type { LayerEstimate } from './estimate-layers.ts'
 
 /** Start, eight data, stop. */
 const BITS_PER_BYTE = 10
