@@ -43,6 +43,8 @@ export class Machine implements AsyncDisposable {
   readonly #listeners = new Set<(event: ControllerEvent) => void>()
   #controller: Controller | undefined
   #needsHeatersOff = false
+  /** A lost controller, being recorded and closed. */
+  #losing: Promise<void> = Promise.resolve()
   #lost = Promise.withResolvers<void>()
 
   constructor(options: MachineOptions) {
@@ -172,6 +174,7 @@ export class Machine implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#controller) await this.#drop(this.#controller)
+    await this.#losing
   }
 
   async #connect(signal: AbortSignal): Promise<void> {
@@ -240,7 +243,7 @@ export class Machine implements AsyncDisposable {
       log.error({ err: error }, 'loss not recorded') // thrown into the driver's loop it would help nobody
     }
     this.#controller = undefined
-    this.#keepRecord(from)
+    this.#losing = this.#keepRecord(from)
       .then(() => this.#drop(from))
       .catch((error: unknown) => log.warn({ err: error }, 'close after loss failed'))
   }
