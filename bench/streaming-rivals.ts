@@ -39,6 +39,7 @@ export async function startBoard(args: readonly string[]): Promise<Board> {
       partial = lines.pop() ?? ''
       for (const line of lines) if (line.startsWith('G1')) moves.update(`${line}\n`)
     })
+  if (!child.stdout) throw new Error('the board has no output')
   const replies = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const first = await replies.next()
   const { port } = JSON.parse(String(first.value)) as { readonly port: string }

@@ -84,6 +84,8 @@ export interface SendWindow<Owner> {
   doubt: Doubt | undefined
   /** Where the acknowledged lines have brought the machine; kept only by models that verify by position. */
   motion: MotionState | undefined
+  /** Positions in a row that fit no line sent. */
+  mismatches: number
   /** A reply that was no word of the dialect came since the last acknowledgement: its length. */
   damagedReplyChars: number
 }
@@ -127,6 +129,7 @@ export function createWindow<Owner>(
     plannerFree: undefined,
     doubt: undefined,
     motion: undefined,
+    mismatches: 0,
     damagedReplyChars: 0,
   }
 }

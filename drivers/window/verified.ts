@@ -4,7 +4,7 @@
  */
 import type { Position } from '../controller.ts'
 import type { Reply } from '../reply.ts'
-import { acknowledge, findInFlight, shrink } from './acknowledge.ts'
+import { acknowledge, shrink } from './acknowledge.ts'
 import {
   applyMotion,
   couldBe,
@@ -15,10 +15,11 @@ import {
   withPosition,
 } from './motion-state.ts'
 import { entryOf, type SendWindow } from './send-window.ts'
-import { ACKED, NOTHING, type Verdict } from './verdict.ts'
+import { ACKED, NOTHING, PROBE, type Verdict } from './verdict.ts'
 
 /** M114 prints three decimals. */
 const TOLERANCE_MM = 0.0015
+const MISMATCHES_BELIEVED = 3
 
 /** Applies one reply. */
 export function hearVerified(window: SendWindow<unknown>, reply: Reply): Verdict {
@@ -34,6 +35,10 @@ export function hearVerified(window: SendWindow<unknown>, reply: Reply): Verdict
       return entryOf(window, window.acked + 1)?.by === 'temperatures' ? executed(window) : NOTHING
     case 'position':
       return hearPosition(window, reply.position)
+    case 'message':
+      // A position too damaged to read is still followed by its ok.
+      if (lastQuery(window) !== undefined) window.expecting = 'bareOk'
+      return NOTHING
     case 'unknownCommand':
       // Never sent: the tail of a line cut by noise, whose ok acknowledges nothing.
       if (entryOf(window, window.acked + 1)?.text !== reply.text) window.expecting = 'bareOk'
@@ -63,25 +68,38 @@ function hearRefused(window: SendWindow<unknown>, reason: string): Verdict {
 }
 
 function hearPosition(window: SendWindow<unknown>, position: Position): Verdict {
-  const query = findInFlight(window, entry => entry.by === 'position')
-  if (query === undefined || query >= window.cursor) return NOTHING
   // Its own ok follows at once and means nothing more.
   window.expecting = 'bareOk'
+  const query = lastQuery(window)
+  if (query === undefined) return NOTHING
   const before = window.motion ?? UNKNOWN_MOTION
-  const doubtful = entryOf(window, window.acked + 1)
-  const isDoubted = doubtful !== undefined && doubtful.n < query && doubtful.by !== 'position'
-  const after = isDoubted ? applyMotion(before, doubtful.text) : before
-  if (isDoubted && !wasExecuted(before, after, position)) {
-    const mayRepeat = isHarmless(before, after, doubtful.text, position)
-    if (!mayRepeat)
-      return { kind: 'impossible', reason: 'position fits neither before nor after a lost line' }
+  const oldest = entryOf(window, window.acked + 1)
+  const doubtful = oldest?.by === 'position' ? undefined : oldest
+  const after = doubtful ? applyMotion(before, doubtful.text) : before
+  if (doubtful && !wasExecuted(before, after, position)) {
+    if (!isHarmless(before, after, doubtful.text, position)) return mismatch(window)
+    window.mismatches = 0
     window.settlingFrom = doubtful.n
     return shrink(window) ?? { kind: 'resend', from: doubtful.n }
   }
+  if (!couldBe(after, position, TOLERANCE_MM)) return mismatch(window)
+  window.mismatches = 0
   window.motion = withPosition(after, position)
   acknowledge(window, query)
-  if (!isDoubted) return ACKED
-  return shrink(window) ?? ACKED
+  return doubtful ? (shrink(window) ?? ACKED) : ACKED
+}
+
+/** A digit may have been damaged on the way: asked again, and believed when it says so three times. */
+function mismatch(window: SendWindow<unknown>): Verdict {
+  if (++window.mismatches < MISMATCHES_BELIEVED) return PROBE
+  return { kind: 'impossible', reason: 'the reported position fits no line sent' }
+}
+
+/** Questions follow each other without anything between: whichever an answer belongs to, it answers them all. */
+function lastQuery(window: SendWindow<unknown>): number | undefined {
+  for (let n = window.cursor - 1; n > window.acked; n--)
+    if (entryOf(window, n)?.by === 'position') return n
+  return undefined
 }
 
 /** The position has left where the line began and is where it ends. An effect that is not known fits every position. */
