@@ -1,0 +1,91 @@
+/** What is known about a link beside the program: latencies, the ledger, the flight record, the position audit. */
+import t from 'tap'
+import type { SuspicionReason } from '../../drivers/controller.ts'
+import { comparePositions } from '../../drivers/index.ts'
+import { FlightRecorder, RECORDER_BYTES } from '../../drivers/shell/flight-recorder.ts'
+import { LatencyHistogram } from '../../drivers/shell/latency.ts'
+import { Ledger } from '../../drivers/shell/ledger.ts'
+
+t.test('percentiles are never too low and at most a bucket too high', async t => {
+  const histogram = new LatencyHistogram()
+  t.equal(histogram.percentiles().p50Ms, undefined)
+  for (let i = 1; i <= 1000; i++) histogram.record(i / 100)
+  const { p50Ms = 0, p99Ms = 0, p999Ms = 0, samples } = histogram.percentiles()
+  t.equal(samples, 1000)
+  for (const [told, exact] of [
+    [p50Ms, 5],
+    [p99Ms, 9.9],
+    [p999Ms, 9.99],
+  ] as const)
+    t.ok(told >= exact && told <= exact * 1.1, `${told} for ${exact}`)
+})
+
+t.test('the ledger tells the first of a kind at once, then ever more rarely', async t => {
+  const told: [SuspicionReason, number][] = []
+  const ledger = new Ledger((reason, _detail, count) => told.push([reason, count]))
+  for (let i = 0; i < 9; i++) ledger.note('unexpected start', 'x')
+  t.strictSame(
+    told.map(([, count]) => count),
+    [1, 2, 4, 8],
+  )
+  t.strictSame(ledger.counts, { 'unexpected start': 9 })
+})
+
+t.test('an action is forged when the firmware has none, or none of that name', async t => {
+  const told: string[] = []
+  const ledger = new Ledger((_reason, detail) => told.push(detail))
+  ledger.judgeAction('paused', { hasHostActions: true, isHalted: false })
+  ledger.judgeAction('prompt_begin filament', { hasHostActions: true, isHalted: false })
+  ledger.judgeAction('poweroff', { hasHostActions: true, isHalted: true })
+  t.strictSame(told, [])
+  ledger.judgeAction('pause', { hasHostActions: false, isHalted: false })
+  ledger.judgeAction('format_disk', { hasHostActions: true, isHalted: false })
+  t.strictSame(told, ['pause', 'format_disk'])
+  t.strictSame(ledger.counts, { 'forged action': 2 })
+})
+
+t.test('the flight record names a program line by number, length and digest only', async t => {
+  using recorder = new FlightRecorder()
+  recorder.sent('N12 G1 X10.5 Y3*44\nN13 M105*22\n', 1)
+  recorder.received(
+    Buffer.from('ok\necho:Unknown command: "G1 X10.5"\nResend: 12\n!! Move out of range: 10.5\n'),
+    2.5,
+  )
+  const entries = recorder.entries()
+  t.notMatch(
+    JSON.stringify(entries, (_key, value) => (typeof value === 'bigint' ? String(value) : value)),
+    /10\.5/,
+  )
+  t.match(entries, [
+    {
+      direction: 'sent',
+      line: 12,
+      bytes: 18,
+      text: undefined,
+      digest: /^[0-9a-f]{12}$/,
+      atNs: 1_000_000n,
+    },
+    { direction: 'sent', line: 13, text: 'N13 M105*22' },
+    { direction: 'received', text: 'ok', atNs: 2_500_000n },
+    { direction: 'received', text: undefined },
+    { direction: 'received', text: 'Resend: 12' },
+    { direction: 'received', text: undefined },
+  ])
+})
+
+t.test('the flight record keeps the newest 64 KiB, whole lines only', async t => {
+  using recorder = new FlightRecorder()
+  for (let i = 0; i < 5000; i++) recorder.sent(`N${i} G1 X${i}*1\n`, i)
+  const entries = recorder.entries()
+  t.equal(entries.at(-1)?.line, 4999)
+  t.ok(entries.length > 1000 && entries.length < RECORDER_BYTES / 12)
+  t.ok(entries.every((entry, i) => i === 0 || entry.line === (entries[i - 1]?.line ?? 0) + 1))
+})
+
+t.test('an audit compares the axes it is given, to the last decimal a firmware prints', async t => {
+  const reported = { x: 10, y: 20, z: 0.3, e: 1.23 }
+  t.equal(comparePositions({ x: 10.004, y: 20, z: 0.3, e: 1.2251 }, reported).kind, 'agrees')
+  t.equal(comparePositions({ x: 10 }, reported).kind, 'agrees')
+  t.match(comparePositions({ x: 10.1 }, reported), { kind: 'differs', deltaMm: { y: 0, e: 0 } })
+  t.equal(comparePositions({ x: 10 }, undefined).kind, 'unknown')
+})
