@@ -22,17 +22,17 @@ const ACTIONS: Readonly<Record<string, Apply>> = {
   M201: ({ planner }, scanner) => setAxes(planner.settings.perMaxAcceleration, scanner),
   M203: ({ planner }, scanner) => setAxes(planner.settings.perMaxFeed, scanner),
   M204: ({ planner: { settings } }, scanner) => {
-    const both = numberOf(scanner, 'S')
-    settings.print = numberOf(scanner, 'P') ?? both ?? settings.print
-    settings.travel = numberOf(scanner, 'T') ?? both ?? settings.travel
-    settings.retract = numberOf(scanner, 'R') ?? settings.retract
+    const both = positiveOf(scanner, 'S')
+    settings.print = positiveOf(scanner, 'P') ?? both ?? settings.print
+    settings.travel = positiveOf(scanner, 'T') ?? both ?? settings.travel
+    settings.retract = positiveOf(scanner, 'R') ?? settings.retract
   },
   M205: ({ planner: { settings } }, scanner) => {
     if (settings.perJerk) setAxes(settings.perJerk, scanner)
-    settings.junctionDeviation = numberOf(scanner, 'J') ?? settings.junctionDeviation
+    settings.junctionDeviation = positiveOf(scanner, 'J') ?? settings.junctionDeviation
   },
   M220: (settings, scanner) => {
-    settings.speed = (numberOf(scanner, 'S') ?? settings.speed * 100) / 100
+    settings.speed = (positiveOf(scanner, 'S') ?? settings.speed * 100) / 100
   },
   M221: (settings, scanner) => {
     settings.flow = (numberOf(scanner, 'S') ?? settings.flow * 100) / 100
@@ -85,10 +85,15 @@ function numberOf(scanner: LineScanner, letter: string): number | undefined {
   return (scanner.values[letter.charCodeAt(0) - A_CODE] as number) / MICRO
 }
 
-/** Zero would stop an axis for ever: the controller keeps what it had, and so does this. */
+/** Zero or less would stop the machine for ever: the controller keeps what it had, and so does this. */
+function positiveOf(scanner: LineScanner, letter: string): number | undefined {
+  const value = numberOf(scanner, letter)
+  return value !== undefined && value > 0 ? value : undefined
+}
+
 function setAxes(inverses: Float64Array, scanner: LineScanner): void {
   for (const [axis, letter] of [...AXES].entries()) {
-    const value = numberOf(scanner, letter)
-    if (value !== undefined && value > 0) inverses[axis] = 1 / value
+    const value = positiveOf(scanner, letter)
+    if (value !== undefined) inverses[axis] = 1 / value
   }
 }

@@ -104,6 +104,13 @@ test('follows M205 J and M204 P, T and R apart', async t => {
   t.equal(estimate(['M204 P100', ...retract]).timeS, estimate(retract).timeS)
 })
 
+test('settings that would stop the machine for ever are passed over', async t => {
+  const moves = ['G1 X100 F6000', 'G1 Y100', 'G1 X0']
+  const { timeS } = estimate(moves)
+  for (const word of ['M204 S0', 'M204 T-5', 'M201 X0', 'M203 X-1', 'M205 J-1', 'M220 S0'])
+    t.equal(estimate([word, ...moves]).timeS, timeS, word)
+})
+
 test('a wait stops the machine; G4 is time, heat is not', async t => {
   const line = Array.from({ length: 20 }, (_, i) => `G1 X${i + 1} F6000`)
   const broken = [...line.slice(0, 10), 'M400', ...line.slice(10)]
