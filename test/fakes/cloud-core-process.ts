@@ -1,0 +1,17 @@
+/** A desk core as a process of its own, to be killed: records an event at every turn, numbered by what it has durably. */
+import { setTimeout as wait } from 'node:timers/promises'
+import { loadConfig } from '#config'
+import { startDeskCore } from './cloud-bench.ts'
+
+const [file = '', count = '0', everyMs = '5'] = process.argv.slice(2)
+const config = await loadConfig(file)
+const core = await startDeskCore({ config, serial: config.printer.serial, directory: '' })
+while (
+  core.journal.events(0, 100_000).filter(({ type }) => type === 'job.received').length <
+  Number(count)
+) {
+  core.journal.record({ type: 'job.received', message: 'traffic' })
+  await wait(Number(everyMs))
+}
+process.stdout.write('all recorded\n')
+await wait(3_600_000)
