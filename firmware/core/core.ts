@@ -10,6 +10,7 @@ import { expectStartAllowed } from './commands/verbs.ts'
 import type { ControlHandlers } from './control/methods.ts'
 import { ControlServer } from './control/server.ts'
 import { createCourierOperations } from './courier-operations.ts'
+import { ControllerVoice } from './engine/controller-voice.ts'
 import type { Machine } from './engine/machine.ts'
 import { PrintEngine } from './engine/print-engine.ts'
 import { scriptsOf } from './engine/scripts.ts'
@@ -54,10 +55,11 @@ export async function startCore(
   const received = await recover({ ...parts, onInterruption }, signal)
   let server: ControlServer | undefined
   const engine = createEngine(parts, () => server?.changed())
+  const voice = new ControllerVoice({ machine, engine, journal, log: ports.log })
   server = await ControlServer.listen({
     path: config.control.socket,
     mode: config.control.mode,
-    handlers: createHandlers(parts, engine),
+    handlers: createHandlers(parts, engine, voice),
     clock: ports.clock,
     log: ports.log,
   })
@@ -65,6 +67,7 @@ export async function startCore(
   stack.use(tasks)
   stack.use(journal.onEvent(event => control.tell(event)))
   stack.use(journal.onEvent(() => control.changed()))
+  stack.use(voice.listen())
   stack.use(machine.onEvent(() => control.changed()))
   stack.defer(() => engine.close())
   startTasks(parts, engine, control, received)
@@ -80,7 +83,11 @@ export async function startCore(
   }
 }
 
-function createHandlers(parts: Parts, engine: PrintEngine): ControlHandlers {
+function createHandlers(
+  parts: Parts,
+  engine: PrintEngine,
+  voice: ControllerVoice,
+): ControlHandlers {
   const { config, tasks } = parts
   const { serial, tenant } = config.printer
   const { printerKeyFile } = config.keys
@@ -94,7 +101,7 @@ function createHandlers(parts: Parts, engine: PrintEngine): ControlHandlers {
     },
   })
   return {
-    ...createOperations({ ...parts, ...identityOf(parts), engine, signal }),
+    ...createOperations({ ...parts, ...identityOf(parts), engine, voice, signal }),
     ...createCourierOperations({ ...parts, execute, signal }),
   }
 }

@@ -3,6 +3,7 @@
 import type { ControlMethod, ControlMethods, JobView, PrinterView } from '#lib/control-protocol.ts'
 import type { PrintReports } from './admission/preflight-report.ts'
 import type { ControlHandlers } from './control/methods.ts'
+import type { ControllerVoice } from './engine/controller-voice.ts'
 import type { Machine } from './engine/machine.ts'
 import type { PrintEngine } from './engine/print-engine.ts'
 import { CoreError } from './errors.ts'
@@ -19,6 +20,7 @@ export interface OperationParts {
   readonly spool: Spool
   readonly machine: Machine
   readonly engine: PrintEngine
+  readonly voice: ControllerVoice
   readonly time: TrustedTime
   readonly reports: PrintReports
   readonly signal: AbortSignal
@@ -54,6 +56,10 @@ export function createOperations(parts: OperationParts): Pick<ControlHandlers, C
     'print.stop': async () => {
       const job = await engine.stop()
       return job ? view(job) : null
+    },
+    'print.respond': async ({ choice }) => {
+      await parts.voice.respond(choice, signal)
+      return { choice }
     },
     'events.list': ({ after, limit }) => ({ events: journal.events(after ?? 0, limit ?? PAGE) }),
     'events.verify': () => verify(journal, signal),
@@ -97,6 +103,7 @@ function printerView(parts: OperationParts): PrinterView {
     spool: { usedBytes: spool.usedBytes, capBytes: spool.capBytes },
     events: { lastSequence: journal.lastSequence() },
     clock: { nowMs: atMs, quality },
+    attention: parts.voice.attention,
   }
 }
 

@@ -7,6 +7,7 @@ import { jobs } from './commands/jobs.ts'
 import { preview } from './commands/preview.ts'
 import { print } from './commands/print.ts'
 import { report } from './commands/report.ts'
+import { respond } from './commands/respond.ts'
 import { status } from './commands/status.ts'
 import { cancel, pause, resume, stop } from './commands/steer.ts'
 import { watch } from './commands/watch.ts'
@@ -21,6 +22,7 @@ export const COMMANDS: readonly Command[] = [
   resume,
   cancel,
   stop,
+  respond,
   watch,
   events,
   explain,

@@ -66,6 +66,13 @@ export const printerView = z.object({
   spool: z.object({ usedBytes: z.number(), capBytes: z.number() }),
   events: z.object({ lastSequence: z.number() }),
   clock: z.object({ nowMs: z.number(), quality: text }),
+  attention: z
+    .object({
+      reason: text,
+      prompt: z.object({ text, choices: z.array(text).max(16), isShown: z.boolean() }).nullable(),
+    })
+    .nullable()
+    .exactOptional(),
 }) satisfies z.ZodType<PrinterView>
 
 export const eventView = z.object({
@@ -129,6 +136,7 @@ export const replySchemas: {
   'print.resume': job,
   'print.cancel': job,
   'print.stop': job.nullable(),
+  'print.respond': z.object({ choice: z.number() }),
   'events.list': z.object({ events: z.array(eventView) }),
   'events.verify': z.object({
     entries: z.number(),

@@ -67,6 +67,17 @@ export interface ControllerView {
   readonly windowLines: number
 }
 
+/** What the controller wants a person for. Texts are the firmware's own, shortened; local display only. */
+export interface AttentionView {
+  readonly reason: string
+  readonly prompt: {
+    readonly text: string
+    /** Answered by their number, from 0. */
+    readonly choices: readonly string[]
+    readonly isShown: boolean
+  } | null
+}
+
 export interface PrinterView {
   readonly printer: string
   readonly serial: string
@@ -78,6 +89,7 @@ export interface PrinterView {
   readonly spool: { readonly usedBytes: number; readonly capBytes: number }
   readonly events: { readonly lastSequence: number }
   readonly clock: { readonly nowMs: number; readonly quality: string }
+  readonly attention?: AttentionView | null
 }
 
 /** One entry of the event log. `hash` chains: SHA-256 over the previous hash and this entry's canonical bytes. */
@@ -155,6 +167,11 @@ export interface ControlMethods {
   readonly 'print.resume': { readonly params: Record<string, never>; readonly result: JobView }
   readonly 'print.cancel': { readonly params: { readonly job?: string }; readonly result: JobView }
   readonly 'print.stop': { readonly params: Record<string, never>; readonly result: JobView | null }
+  /** Answers the controller's prompt. */
+  readonly 'print.respond': {
+    readonly params: { readonly choice: number }
+    readonly result: { readonly choice: number }
+  }
   readonly 'events.list': {
     readonly params: { readonly after?: number; readonly limit?: number }
     readonly result: { readonly events: readonly EventView[] }

@@ -200,7 +200,7 @@ export async function startDeskCore({ config }: Printer): Promise<DeskCore> {
       ...{ status, watch: status, 'jobs.list': () => ({ jobs: [] }), 'jobs.show': refuse },
       ...{ 'jobs.report': refuse, 'jobs.preview': refuse },
       ...{ 'print.start': refuse, 'print.pause': refuse, 'print.resume': refuse },
-      ...{ 'print.cancel': refuse, 'print.stop': () => null },
+      ...{ 'print.cancel': refuse, 'print.stop': () => null, 'print.respond': refuse },
       'events.list': ({ after, limit }) => ({ events: journal.events(after ?? 0, limit ?? 100) }),
       'events.verify': () => ({ entries: 0, intact: true, brokenAt: null }),
       ...createCourierOperations({ journal, ledger, signer, execute, signal: ending.signal }),

@@ -33,6 +33,7 @@ const HANDLERS: ControlHandlers = {
   },
   'print.cancel': () => refuse(),
   'print.stop': () => null,
+  'print.respond': () => refuse(),
   'events.list': () => ({ events: [] }),
   'events.verify': () => ({ entries: 0, intact: true, brokenAt: null }),
   'log.checkpoint': () => ({ size: 0, note: '', name: '', publicKey: '' }),

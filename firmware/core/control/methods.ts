@@ -59,6 +59,7 @@ const PARAMETERS: ParameterSchemas = {
   'print.resume': nothing,
   'print.cancel': z.strictObject({ job: jobId.exactOptional() }),
   'print.stop': nothing,
+  'print.respond': z.strictObject({ choice: z.int().min(0).max(9) }),
   'events.list': z.strictObject({
     after: z.int().min(0).exactOptional(),
     limit: z.int().min(1).max(MAX_PAGE).exactOptional(),

@@ -102,8 +102,8 @@ export class PrintEngine {
   }
 
   /** As `pause`, but resolves at once; whether the machine stands is told by the job's phase, state and events. */
-  async requestPause(): Promise<JobRecord> {
-    return this.#request(run => run.pause(), 'job.pause_failed')
+  async requestPause(reason?: string): Promise<JobRecord> {
+    return this.#request(run => run.pause(reason), 'job.pause_failed')
   }
 
   /** As `resume`, but a paused print may still be heating up when it resolves. */

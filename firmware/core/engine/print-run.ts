@@ -127,13 +127,13 @@ export class PrintRun {
   }
 
   /** Holds the stream, waits until the machine stands, parks it. @throws CoreError JOB_STATE at once; DriverError. */
-  pause(): Promise<void> {
+  pause(reason?: string): Promise<void> {
     this.#expectPhase('printing', 'paused')
     this.#phase = 'pausing'
-    return this.#drainAndPark()
+    return this.#drainAndPark(reason)
   }
 
-  async #drainAndPark(): Promise<void> {
+  async #drainAndPark(reason: string | undefined): Promise<void> {
     const { controller, journal, machine, scripts } = this.#options
     const { signal } = this.#abort
     this.#position = undefined
@@ -153,7 +153,11 @@ export class PrintRun {
     journal.advance(
       this.job,
       'paused',
-      { type: 'job.paused', job: this.job, message: `after line ${this.#ackedLine}` },
+      {
+        type: 'job.paused',
+        job: this.job,
+        message: `after line ${this.#ackedLine}${reason === undefined ? '' : `: ${reason}`}`,
+      },
       { ackedLine: this.#ackedLine },
     )
   }

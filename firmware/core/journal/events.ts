@@ -93,6 +93,30 @@ export const EVENTS = {
     severity: 'critical',
     when: 'The end script after an executed print could not be carried out; heaters may be on.',
   },
+  'printer.asks': {
+    severity: 'notice',
+    when: 'The controller wants a person: a pause with a reason, or a prompt.',
+  },
+  'printer.answered': {
+    severity: 'notice',
+    when: "A person answered the controller's prompt.",
+  },
+  'printer.action_ignored': {
+    severity: 'warning',
+    when: 'The controller said an action that it did not announce, or that nobody acts on; nothing was done.',
+  },
+  'printer.suspicious': {
+    severity: 'error',
+    when: 'The controller sent what no line of ours explains: noise, a fault, or somebody on the wire.',
+  },
+  'printer.detached': {
+    severity: 'warning',
+    when: 'The port went away in use and is being looked for; the print is held.',
+  },
+  'printer.reattached': {
+    severity: 'notice',
+    when: 'The port is back and the controller had not restarted; the print goes on with nothing lost.',
+  },
   'printer.flight_kept': {
     severity: 'info',
     when: 'After a fault the last lines of the wire, without program text, were kept in the state directory.',

@@ -13,7 +13,7 @@ import {
   type Style,
   type Tone,
 } from './text.ts'
-import { heaterSpans } from './watch-text.ts'
+import { attentionText, heaterSpans } from './watch-text.ts'
 
 const STATE_TONES = {
   idle: 'good',
@@ -42,6 +42,9 @@ export function renderStatus(view: PrinterView, style: Style): readonly string[]
       { text: view.state, tone: STATE_TONES[view.state] },
     ),
     ...(view.job === null ? [] : [fact('job', { text: jobText(view.job) })]),
+    ...(attentionText(view) === ''
+      ? []
+      : [fact('asks', { text: attentionText(view), tone: 'warn' })]),
     ...view.controllers.map(controller =>
       fact(controller.name, ...controllerSpans(controller, style)),
     ),

@@ -17,6 +17,7 @@ import {
   grouped,
   lineOf,
   localTime,
+  printable,
   type Span,
   type Style,
   type Tone,
@@ -44,18 +45,23 @@ export function linesPerSecond(before: Sighting | undefined, now: Sighting): num
   return (sent(now) - sent(before)) / seconds
 }
 
-/** The block: at most six lines, each within the width. */
+/** The block: at most seven lines, each within the width. */
 export function renderWatch(
   view: PrinterView,
   rate: number | null,
   style: Style,
 ): readonly string[] {
   if (view.job === null)
-    return [lineOf(idleSpans(view), style), ...controllerLines(view, rate, style)]
+    return [
+      lineOf(idleSpans(view), style),
+      ...attentionLines(view, style),
+      ...controllerLines(view, rate, style),
+    ]
   return [
     lineOf(headSpans(view.job), style),
     lineOf(barSpans(view.job, style), style),
     lineOf([{ text: placeText(view.job) }], style),
+    ...attentionLines(view, style),
     ...controllerLines(view, rate, style),
   ]
 }
@@ -73,6 +79,21 @@ export function renderWatchLine(view: PrinterView, rate: number | null, style: S
     linkText(controller, rate),
   ])
   return lineOf([{ text: [localTime(view.clock.nowMs), ...parts, ...links].join('  ') }], plain)
+}
+
+/** What the controller wants a person for, with the choices `mpfctl respond` takes. */
+export function attentionText({ attention }: PrinterView): string {
+  if (!attention) return ''
+  const { reason, prompt } = attention
+  if (!prompt?.isShown) return printable(reason)
+  const choices = prompt.choices.map((choice, number) => `${number} ${printable(choice)}`)
+  const answers = choices.length === 0 ? '0 read' : choices.join(', ')
+  return `${printable(prompt.text)}  [mpfctl respond: ${answers}]`
+}
+
+function attentionLines(view: PrinterView, style: Style): readonly string[] {
+  const text = attentionText(view)
+  return text === '' ? [] : [lineOf([{ text, tone: 'warn' }], style)]
 }
 
 function idleSpans(view: PrinterView): readonly Span[] {
