@@ -244,7 +244,7 @@ export class PrintRun {
       await machine.safeStop(
         isCancelled ? scripts.cancel : scripts.abnormalEnd,
         this.job,
-        !isCancelled,
+        !isCancelled && code !== 'JOB_INTERRUPTED', // an end in order is no fault
       )
     const event = this.#endOf(code, isForeseen(error))
     const entry = {
