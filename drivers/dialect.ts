@@ -55,6 +55,8 @@ export interface Identification {
   /** Asked first: its answer is unmistakable, so a left-over acknowledgement is not counted. */
   readonly sync: string | undefined
   readonly ask: string
+  /** The answer sizes the window and carries no check: asked until it comes twice the same. */
+  readonly isUnchecked: boolean
   /** `undefined`: not this dialect, or the answer came damaged. */
   identityOf(replies: readonly Reply[]): ControllerIdentity | undefined
   /** What the identity teaches about buffers. */

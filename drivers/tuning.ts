@@ -38,7 +38,7 @@ export const defaultTuning: Tuning = Object.freeze({
   handshakeAttempts: 8,
   /** No byte for this long: what a greeting left over has arrived. */
   quietMs: 60,
-  identifyAttempts: 4,
+  identifyAttempts: 6,
   /** BUFSIZE of Marlin Configuration_adv.h; learnt from `ok P B` where the firmware tells. */
   bufferLines: 4,
   /** What a report of free slots may raise the window to, however large the number it names. */

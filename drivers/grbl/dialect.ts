@@ -66,6 +66,7 @@ function grblRow(name: 'grbl' | 'grblhal', isNumbered: boolean): Dialect {
     identification: {
       sync: undefined,
       ask: '$I',
+      isUnchecked: true,
       identityOf: replies => identityOf(name, replies),
       learn: learnBuffers,
     },

@@ -53,6 +53,7 @@ export const klipper: Dialect = {
   identification: {
     sync: undefined,
     ask: 'M115',
+    isUnchecked: false,
     identityOf: identityBy('klipper', /klipper/i),
     learn: (_identity, window) => {
       window.reservedLines = 0

@@ -35,6 +35,7 @@ export const marlin: Dialect = {
   identification: {
     sync: 'M105',
     ask: 'M115',
+    isUnchecked: false,
     identityOf: identityBy('marlin', /marlin/i),
     learn: learnEmergencyParser,
   },

@@ -76,6 +76,7 @@ export const reprap: Dialect = {
   identification: {
     sync: 'M105',
     ask: 'M115',
+    isUnchecked: false,
     identityOf: identityBy('reprap', /reprapfirmware/i),
     learn: (_identity, window) => {
       window.reservedLines = 0

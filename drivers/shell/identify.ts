@@ -18,7 +18,10 @@ export async function identify(
   let answer: readonly string[] = []
   if (identification.sync !== undefined) await conversation.command(identification.sync, signal)
   for (let attempt = 0; attempt < tuning.identifyAttempts; attempt++) {
+    const previous = answer
     answer = await conversation.command(identification.ask, signal)
+    // A damaged digit would size the window wrongly, and nothing checks it: believed once it was said twice.
+    if (identification.isUnchecked && !isSame(previous, answer)) continue
     const replies = answer.map(line => parseReply(line))
     const identity = identification.identityOf(replies)
     if (!identity) continue
@@ -29,6 +32,10 @@ export async function identify(
     'DRIVER_NOT_RECOGNISED',
     `${identification.ask} answered in ${answer.length} lines, none names ${name}`,
   )
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.join('\n') === other.join('\n')
 }
 
 /** Reads where the controller believes to be; `undefined` when every answer came damaged. Millimetres. */
