@@ -15,6 +15,7 @@ export interface Tuning {
   readonly noiseResendsPerLine: number
   readonly settleMs: number
   readonly probeAfterMs: number
+  readonly probeNoisyAfterMs: number
   readonly probeBusyAfterMs: number
   readonly maxProbeAfterMs: number
   readonly silenceMs: number
@@ -55,6 +56,8 @@ export const defaultTuning: Tuning = Object.freeze({
   settleMs: 6,
   /** Longer than a round trip under load, short enough not to show on a part; doubles up to the next value. */
   probeAfterMs: 250,
+  /** On a link that damages lines a stall is most likely a lost word: a few round trips under load. */
+  probeNoisyAfterMs: 40,
   /** More than a busy interval (M113 default 2 s): a controller that works on something has said so by then. */
   probeBusyAfterMs: 2_500,
   maxProbeAfterMs: 8_000,

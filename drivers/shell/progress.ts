@@ -49,9 +49,14 @@ export class Progress {
    * behind an M109.
    */
   get probeDelayMs(): number {
-    const afterMs =
-      this.#isBusy || this.#isTight ? this.#tuning.probeBusyAfterMs : this.#tuning.probeAfterMs
+    const afterMs = this.#afterMs
     return Math.min(afterMs * 2 ** this.#probes, this.#tuning.maxProbeAfterMs)
+  }
+
+  get #afterMs(): number {
+    const { probeAfterMs, probeBusyAfterMs, probeNoisyAfterMs } = this.#tuning
+    if (this.#isBusy || this.#isTight) return probeBusyAfterMs
+    return this.#window.noiseLevel >= 1 ? Math.min(probeNoisyAfterMs, probeAfterMs) : probeAfterMs
   }
 
   get #isTight(): boolean {
