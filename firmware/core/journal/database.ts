@@ -1,7 +1,7 @@
 /** The journal's SQLite file: opened, checked, brought up to date, and written in durable transactions. */
 
 import { chmodSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { CoreError, coreFault } from '../errors.ts'
 
 /** 'mpfJ': tells a journal from any other SQLite file. */
@@ -101,6 +101,17 @@ export function openDatabase(path: string): DatabaseSync {
   }
 }
 
+const prepared = new WeakMap<DatabaseSync, Map<string, StatementSync>>()
+
+/** The statement, compiled once for a connection: compiling it anew each time cost more than running it. */
+export function statement(database: DatabaseSync, sql: string): StatementSync {
+  const statements = prepared.get(database) ?? new Map<string, StatementSync>()
+  prepared.set(database, statements)
+  const known = statements.get(sql) ?? database.prepare(sql)
+  statements.set(sql, known)
+  return known
+}
+
 /**
  * One durable transaction: everything `body` wrote, or nothing.
  * @throws what `body` throws of ours; CoreError JOURNAL_WRITE for anything else.
@@ -111,11 +122,11 @@ export function transact<T>(
   body: () => T,
 ): T {
   try {
-    database.exec('BEGIN IMMEDIATE')
+    statement(database, 'BEGIN IMMEDIATE').run()
     observer?.step('begun')
     const result = body()
     observer?.step('written')
-    database.exec('COMMIT')
+    statement(database, 'COMMIT').run()
     observer?.step('committed')
     return result
   } catch (error) {

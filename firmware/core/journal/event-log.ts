@@ -4,8 +4,11 @@ import type { DatabaseSync } from 'node:sqlite'
 import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import { z } from 'zod'
 import type { EventView } from '#lib/control-protocol.ts'
+import { statement } from './database.ts'
 import { EVENTS, type EventEntry } from './events.ts'
 import { CHAIN_START, type ChainedEntry, canonicalDetail, chainHash } from './hash-chain.ts'
+
+const seqRow = z.object({ seq: z.int() })
 
 /** Wall time of a record and how far it can be believed. */
 export interface TimeStamp {
@@ -67,20 +70,21 @@ export class EventLog {
       detail: canonicalDetail(entry.detail ?? {}),
     }
     const row = { ...chained, hash: chainHash(last?.hash ?? CHAIN_START, chained) }
-    this.#database
-      .prepare(`INSERT INTO events (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-      .run(
-        row.sequence,
-        row.atMs,
-        row.clock,
-        row.type,
-        row.severity,
-        row.job,
-        row.code,
-        row.message,
-        row.detail,
-        row.hash,
-      )
+    statement(
+      this.#database,
+      `INSERT INTO events (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ).run(
+      row.sequence,
+      row.atMs,
+      row.clock,
+      row.type,
+      row.severity,
+      row.job,
+      row.code,
+      row.message,
+      row.detail,
+      row.hash,
+    )
     return viewOf(row)
   }
 
@@ -119,14 +123,17 @@ export class EventLog {
   }
 
   #highestEver(): number {
-    const row = this.#database
-      .prepare(`SELECT seq FROM sqlite_sequence WHERE name = 'events'`)
-      .get()
-    return z.object({ seq: z.int() }).safeParse(row).data?.seq ?? 0
+    const row = statement(
+      this.#database,
+      `SELECT seq FROM sqlite_sequence WHERE name = 'events'`,
+    ).get()
+    return seqRow.safeParse(row).data?.seq ?? 0
   }
 
   #rows(tail: string, ...parameters: readonly number[]): readonly EventRow[] {
-    const rows = this.#database.prepare(`SELECT ${COLUMNS} FROM events ${tail}`).all(...parameters)
+    const rows = statement(this.#database, `SELECT ${COLUMNS} FROM events ${tail}`).all(
+      ...parameters,
+    )
     return z.array(rowSchema).parse(rows)
   }
 }

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import type { EventView, JobState } from '#lib/control-protocol.ts'
 import { MpfError } from '#mpf'
 import { CoreError } from '../errors.ts'
-import { type JournalObserver, openDatabase, transact } from './database.ts'
+import { type JournalObserver, openDatabase, statement, transact } from './database.ts'
 import { type ChainVerdict, EventLog, type TimeStamp } from './event-log.ts'
 import type { EventEntry } from './events.ts'
 import { type Floor, type FloorKind, raiseFloor, readFloor } from './floors.ts'
@@ -19,6 +19,10 @@ import {
 } from './job-record.ts'
 import { isFinal, type JobEvent, stateAfter } from './job-states.ts'
 import { dropSighting, keepSighting, wasSighted } from './sightings.ts'
+
+const usedRow = z.object({ used: z.int() })
+
+const jobsRow = z.object({ jobs: z.int() })
 
 export interface JournalOptions {
   readonly path: string
@@ -58,12 +62,11 @@ export class Journal implements Disposable {
   /** A file is complete in the spool: its job, `received`. `sighting` marks the file it was copied from as taken. */
   receive(job: ReceivedJob, entry: EventEntry, sighting?: string): JobRecord {
     this.#commit(entry, stamp => {
-      this.#database
-        .prepare(
-          `INSERT INTO jobs (id, arrival, name, state, origin, size_bytes, sha256, received_at_ms)
+      statement(
+        this.#database,
+        `INSERT INTO jobs (id, arrival, name, state, origin, size_bytes, sha256, received_at_ms)
            VALUES (?, (SELECT coalesce(max(arrival), 0) + 1 FROM jobs), ?, 'received', ?, ?, ?, ?)`,
-        )
-        .run(job.id, job.name, job.origin, job.sizeBytes, job.sha256, stamp.atMs)
+      ).run(job.id, job.name, job.origin, job.sizeBytes, job.sha256, stamp.atMs)
       if (sighting !== undefined) keepSighting(this.#database, sighting, stamp.atMs)
     })
     return this.job(job.id)
@@ -84,20 +87,19 @@ export class Journal implements Disposable {
     }
     this.#commit(entry, () => {
       this.#move(id, 'admitted')
-      this.#database
-        .prepare(
-          `UPDATE jobs SET file_id = ?, manifest_digest = ?, title = ?, grant_id = ?, uses_granted = ?, lines = ?, layers = ? WHERE id = ?`,
-        )
-        .run(
-          facts.fileId,
-          facts.manifestDigest,
-          facts.title,
-          facts.grantId,
-          facts.usesGranted,
-          facts.lines,
-          facts.layers,
-          id,
-        )
+      statement(
+        this.#database,
+        `UPDATE jobs SET file_id = ?, manifest_digest = ?, title = ?, grant_id = ?, uses_granted = ?, lines = ?, layers = ? WHERE id = ?`,
+      ).run(
+        facts.fileId,
+        facts.manifestDigest,
+        facts.title,
+        facts.grantId,
+        facts.usesGranted,
+        facts.lines,
+        facts.layers,
+        id,
+      )
       for (const floor of floors) raiseFloor(this.#database, floor)
     })
     return this.job(id)
@@ -128,10 +130,14 @@ export class Journal implements Disposable {
       if (usesGranted !== 0 && used >= usesGranted)
         throw new MpfError('MPF_USES', `${used} of ${usesGranted} uses charged`)
       this.#move(id, 'started')
-      this.#database
-        .prepare('INSERT INTO uses (grant_id, use, job, at_ms) VALUES (?, ?, ?, ?)')
-        .run(grantId, used + 1, id, stamp.atMs)
-      this.#database.prepare('UPDATE jobs SET started_at_ms = ? WHERE id = ?').run(stamp.atMs, id)
+      statement(
+        this.#database,
+        'INSERT INTO uses (grant_id, use, job, at_ms) VALUES (?, ?, ?, ?)',
+      ).run(grantId, used + 1, id, stamp.atMs)
+      statement(this.#database, 'UPDATE jobs SET started_at_ms = ? WHERE id = ?').run(
+        stamp.atMs,
+        id,
+      )
     })
     return this.job(id)
   }
@@ -147,14 +153,15 @@ export class Journal implements Disposable {
       const state = this.#move(id, event)
       if (end.ackedLine !== undefined) this.#keepProgress(id, end.ackedLine)
       // An interrupted job says why; one that goes on has nothing to say.
-      this.#database
-        .prepare('UPDATE jobs SET ended_at_ms = ?, code = ?, message = ? WHERE id = ?')
-        .run(
-          isFinal(state) ? stamp.atMs : null,
-          end.reason?.code ?? null,
-          end.reason?.message ?? null,
-          id,
-        )
+      statement(
+        this.#database,
+        'UPDATE jobs SET ended_at_ms = ?, code = ?, message = ? WHERE id = ?',
+      ).run(
+        isFinal(state) ? stamp.atMs : null,
+        end.reason?.code ?? null,
+        end.reason?.message ?? null,
+        id,
+      )
     })
     return this.job(id)
   }
@@ -172,16 +179,17 @@ export class Journal implements Disposable {
 
   /** @throws CoreError JOB_UNKNOWN. */
   job(id: string): JobRecord {
-    const row = this.#database.prepare(`${SELECT_JOBS} WHERE jobs.id = ?`).get(id)
+    const row = statement(this.#database, `${SELECT_JOBS} WHERE jobs.id = ?`).get(id)
     if (row === undefined) throw new CoreError('JOB_UNKNOWN', `no job ${id}`)
     return jobOfRow(row)
   }
 
   /** The one job whose id starts with `prefix`. @throws CoreError JOB_UNKNOWN, JOB_AMBIGUOUS. */
   findJob(prefix: string): JobRecord {
-    const rows = this.#database
-      .prepare(`${SELECT_JOBS} WHERE substr(jobs.id, 1, length(?)) = ? LIMIT 2`)
-      .all(prefix, prefix)
+    const rows = statement(
+      this.#database,
+      `${SELECT_JOBS} WHERE substr(jobs.id, 1, length(?)) = ? LIMIT 2`,
+    ).all(prefix, prefix)
     if (rows.length > 1) throw new CoreError('JOB_AMBIGUOUS', `several jobs start with ${prefix}`)
     if (rows[0] === undefined) throw new CoreError('JOB_UNKNOWN', `no job ${prefix}`)
     return jobOfRow(rows[0])
@@ -190,30 +198,32 @@ export class Journal implements Disposable {
   /** Jobs in order of arrival, all or those in one of `states`; the newest `limit` of them. */
   jobs(states?: readonly JobState[], limit = 1000): readonly JobRecord[] {
     const where = states ? `WHERE state IN (${states.map(() => '?').join(', ')})` : ''
-    const rows = this.#database
-      .prepare(`${SELECT_JOBS} ${where} ORDER BY arrival DESC LIMIT ?`)
-      .all(...(states ?? []), limit)
+    const rows = statement(
+      this.#database,
+      `${SELECT_JOBS} ${where} ORDER BY arrival DESC LIMIT ?`,
+    ).all(...(states ?? []), limit)
     return rows.map(jobOfRow).reverse()
   }
 
   hasJob(id: string): boolean {
-    return this.#database.prepare('SELECT 1 FROM jobs WHERE id = ?').get(id) !== undefined
+    return statement(this.#database, 'SELECT 1 FROM jobs WHERE id = ?').get(id) !== undefined
   }
 
   /** How many jobs are in `state`. */
   count(state: JobState): number {
-    const row = this.#database
-      .prepare('SELECT count(*) AS jobs FROM jobs WHERE state = ?')
-      .get(state)
-    return z.object({ jobs: z.int() }).parse(row).jobs
+    const row = statement(this.#database, 'SELECT count(*) AS jobs FROM jobs WHERE state = ?').get(
+      state,
+    )
+    return jobsRow.parse(row).jobs
   }
 
   /** Uses charged to a grant so far. */
   usesOf(grantId: string): number {
-    const row = this.#database
-      .prepare('SELECT count(*) AS used FROM uses WHERE grant_id = ?')
-      .get(grantId)
-    return z.object({ used: z.int() }).parse(row).used
+    const row = statement(
+      this.#database,
+      'SELECT count(*) AS used FROM uses WHERE grant_id = ?',
+    ).get(grantId)
+    return usedRow.parse(row).used
   }
 
   /** The stored floor, 0 when none was raised. */
@@ -275,16 +285,15 @@ export class Journal implements Disposable {
 
   #move(id: string, event: JobEvent): JobState {
     const state = stateAfter(this.job(id).state, event)
-    this.#database.prepare('UPDATE jobs SET state = ? WHERE id = ?').run(state, id)
+    statement(this.#database, 'UPDATE jobs SET state = ? WHERE id = ?').run(state, id)
     return state
   }
 
   #keepProgress(id: string, ackedLine: number): void {
-    this.#database
-      .prepare(
-        `INSERT INTO progress (job, acked_line, boot) VALUES (?, ?, ?)
+    statement(
+      this.#database,
+      `INSERT INTO progress (job, acked_line, boot) VALUES (?, ?, ?)
          ON CONFLICT (job) DO UPDATE SET acked_line = max(acked_line, excluded.acked_line), boot = excluded.boot`,
-      )
-      .run(id, ackedLine, this.#bootId)
+    ).run(id, ackedLine, this.#bootId)
   }
 }
