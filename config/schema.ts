@@ -51,6 +51,7 @@ const profile = z.strictObject({
     .default(words),
   limitsMm,
   maxFeedMmPerMin: z.number().positive().max(1_000_000),
+  maxExtrusionMmPerMm: z.number().min(0.001).max(100).default(1),
   maxTempC: z.strictObject({
     hotend: z.array(z.number().min(0).max(600)).min(1).max(8),
     bed: z.number().min(0).max(300),

@@ -43,7 +43,7 @@ const CLASS_OF = {
   MPF_DECOMPRESS: 'INTEGRITY', // a block does not decompress within its declared bounds
   MPF_BLOCK: 'INTEGRITY', // a block's text differs from the index
   MPF_GCODE: 'CONTENT', // a line outside the grammar or the allow-list
-  MPF_ENVELOPE: 'CONTENT', // a line outside the machine envelope (position, temperature, feed)
+  MPF_ENVELOPE: 'CONTENT', // a line outside the machine envelope (position, temperature, feed, extrusion)
   MPF_MODAL: 'CONTENT', // the index's machine state is not the one the program leads to
   MPF_STATE: 'STATE', // the print could not be recorded durably
   MPF_CHANGED_MEDIA: 'INTEGRITY', // what passed preflight is not what is read now

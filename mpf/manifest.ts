@@ -22,7 +22,8 @@ import { parsePublicHeader } from './public-header.ts'
 import { base64urlBytes, count, parseSigned, timestamp } from './schema.ts'
 import { NOT_BEFORE_TOLERANCE_MS, type TrustBundle, type TrustedKey } from './trust.ts'
 
-const micrometres = z.tuple([z.int(), z.int(), z.int()])
+const int32 = z.int32()
+const micrometres = z.tuple([int32, int32, int32])
 const deciC = z.int().min(0).max(0xffff)
 const streamSchema = { hdr: base64urlBytes(FLOE_HEADER_BYTES), clen: count, plen: count }
 
@@ -36,6 +37,7 @@ export const policySchema = z.strictObject({
   bedDeciC: deciC,
   chamberDeciC: deciC,
   feedUmPerMin: count.max(0xffffffff),
+  extrusionUmPerMm: count.max(0xffffffff),
   minUm: micrometres,
   maxUm: micrometres,
   line: z.int().min(1).max(MAX_COMMAND_BYTES),

@@ -178,6 +178,8 @@ export function policyFor(
     bedDeciC: limits.maxBedDeciC,
     chamberDeciC: limits.maxChamberDeciC,
     feedUmPerMin: limits.maxFeedUmPerMin,
+    // SPEC 6.3: one more than measured, for readers whose arcs differ in the last bit.
+    extrusionUmPerMm: limits.maxExtrusionUmPerMm === 0 ? 0 : limits.maxExtrusionUmPerMm + 1,
     minUm: um(limits.minNm, Math.floor),
     maxUm: um(limits.maxNm, Math.ceil),
     line: Math.max(1, limits.maxCommandBytes),

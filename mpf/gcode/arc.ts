@@ -57,6 +57,22 @@ export function arcBounds(arc: Arc): readonly [number, number, number, number] {
   return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)]
 }
 
+/**
+ * The least way a controller may take along the arc, `dz` included: a radius between those of its two ends, and no turn where
+ * rounding may turn a full circle into none. Less way for the same filament is the worse case.
+ */
+export function arcTravelNm(arc: Arc, dz: number): number {
+  const gap = Math.hypot(arc.toX - arc.fromX, arc.toY - arc.fromY)
+  const toCentreX = arc.toX - arc.fromX - arc.i
+  const toCentreY = arc.toY - arc.fromY - arc.j
+  const radius = Math.min(Math.hypot(arc.i, arc.j), Math.hypot(toCentreX, toCentreY))
+  if (gap === 0) return Math.hypot(2 * Math.PI * radius, dz)
+  const [start, end] = [Math.atan2(-arc.j, -arc.i), Math.atan2(toCentreY, toCentreX)]
+  const turn = positive(arc.isClockwise ? start - end : end - start)
+  const isDoubtful = gap <= SAME_POINT_NM || turn < SAME_ANGLE || turn > 2 * Math.PI - SAME_ANGLE
+  return Math.hypot(isDoubtful ? gap : Math.max(gap, radius * turn), dz)
+}
+
 function positive(angle: number): number {
   return ((angle % (2 * Math.PI)) + 2 * Math.PI) % (2 * Math.PI)
 }

@@ -9,6 +9,8 @@ export interface MachineLimits {
   readonly minNm: readonly number[]
   readonly maxNm: readonly number[]
   readonly maxFeedUmPerMin: number
+  /** Most filament fed per travel, micrometres a millimetre. */
+  readonly maxExtrusionUmPerMm: number
   readonly maxHotendDeciC: readonly number[]
   readonly maxBedDeciC: number
   readonly maxChamberDeciC: number
@@ -30,6 +32,7 @@ export const NO_LIMITS: MachineLimits = {
   minNm: [Infinity, Infinity, Infinity],
   maxNm: [-Infinity, -Infinity, -Infinity],
   maxFeedUmPerMin: 0,
+  maxExtrusionUmPerMm: 0,
   maxHotendDeciC: Array.from({ length: TOOLS }, () => 0),
   maxBedDeciC: 0,
   maxChamberDeciC: 0,

@@ -1,10 +1,12 @@
 /** A G-code program's effect on the machine, line by line: positions, modes, heaters, and whether each stays inside its limits. */
 
-import { arcBounds } from './arc.ts'
+import { type Arc, arcBounds, arcTravelNm } from './arc.ts'
 import { Heaters } from './heaters.ts'
 import type { MachineLimits, Refusal } from './limits.ts'
 import type { LineListener, MoveListener, ProgramListeners } from './listeners.ts'
 import { MODAL_BIT, type ModalState } from './modal.ts'
+import { MODES } from './modes.ts'
+import { MotionEnvelope } from './motion-envelope.ts'
 import { bit, LineScanner, MALFORMED, WORD_NAMES } from './scanner.ts'
 import { WORDS } from './words.ts'
 
@@ -14,11 +16,14 @@ const LETTER = { E: 4, F: 5, I: 8, J: 9 } as const
 /** X, Y and Z stand together at the end of the alphabet. */
 const FIRST_AXIS = 23
 const AXIS_NAMES = 'XYZ'
+/** MODAL_BIT.knownX is 1 << 3. */
+const FIRST_KNOWN = 3
 const HAS_E = bit('E')
 const HAS_F = bit('F')
 const HAS_I = bit('I')
 const HAS_J = bit('J')
-const HAS_XYZ = bit('X') | bit('Y') | bit('Z')
+const HAS_Z = bit('Z')
+const HAS_XYZ = bit('X') | bit('Y') | HAS_Z
 /** 25.4 nm in a millionth of an inch. */
 const INCH_NUMERATOR = 254
 const EFFECTS = WORD_NAMES.map(name => WORDS[name]?.effect ?? 'none')
@@ -39,17 +44,18 @@ export class Machine {
   readonly #scanner = new LineScanner()
   readonly #refuse: Refusal
   readonly #isWidening: boolean
+  readonly #envelope: MotionEnvelope
   readonly #onMove: MoveListener | undefined
   readonly #onLine: LineListener | undefined
   readonly #from = new Float64Array(3)
   readonly #allowed: Uint8Array
-  readonly #min: Float64Array
-  readonly #max: Float64Array
-  #maxFeed: number
   #maxCommandBytes: number
   readonly #heaters: Heaters
   readonly #position = new Float64Array(3)
   #e = 0
+  /** Of the last move: filament fed, and the square of its way, in nanometres; 0 where an axis came from nowhere known. */
+  #fed = 0
+  #travelSquared = 0
   #feed = 0
   #tool = 0
   #bits = 0
@@ -60,13 +66,11 @@ export class Machine {
     this.#onMove = options.onMove
     this.#onLine = options.onLine
     this.#allowed = Uint8Array.from(WORD_NAMES, name => (limits.words.has(name) ? 1 : 0))
-    this.#min = Float64Array.from(limits.minNm)
-    this.#max = Float64Array.from(limits.maxNm)
-    this.#maxFeed = limits.maxFeedUmPerMin
     this.#maxCommandBytes = limits.maxCommandBytes
-    this.#heaters = new Heaters(limits, this.#scanner, this.#isWidening, (code, problem) =>
-      refuse(code, this.line, problem),
-    )
+    const refuseHere = (code: Parameters<Refusal>[0], problem: string) =>
+      refuse(code, this.line, problem)
+    this.#envelope = new MotionEnvelope(limits, this.#isWidening, refuseHere)
+    this.#heaters = new Heaters(limits, this.#scanner, this.#isWidening, refuseHere)
   }
 
   /** Starts in the middle: `modal` is the state after `line`. */
@@ -116,9 +120,10 @@ export class Machine {
   limits(): MachineLimits {
     return {
       words: new Set(WORD_NAMES.filter((_, word) => this.#allowed[word] === 1)),
-      minNm: [...this.#min],
-      maxNm: [...this.#max],
-      maxFeedUmPerMin: this.#maxFeed,
+      minNm: [...this.#envelope.minNm],
+      maxNm: [...this.#envelope.maxNm],
+      maxFeedUmPerMin: this.#envelope.maxFeedUmPerMin,
+      maxExtrusionUmPerMm: this.#envelope.maxExtrusionUmPerMm,
       maxHotendDeciC: [...this.#heaters.maxHotend],
       maxBedDeciC: this.#heaters.maxBed,
       maxChamberDeciC: this.#heaters.maxChamber,
@@ -143,11 +148,13 @@ export class Machine {
       this.#maxCommandBytes = bytes
     }
     const effect = EFFECTS[word]
-    if (effect === 'move') this.#move()
+    if (effect === 'move') this.#straight()
     else if (effect !== 'none') this.#change(word)
   }
 
   #change(word: number): void {
+    const mode = MODES[EFFECTS[word] ?? 'none']
+    if (mode) return this.#setBit(...mode)
     switch (EFFECTS[word]) {
       case 'arc':
         return this.#arc(WORD_NAMES[word] === 'G2')
@@ -155,25 +162,18 @@ export class Machine {
         return this.#home()
       case 'setPosition':
         return this.#setPosition()
-      case 'inches':
-        return this.#setBit(MODAL_BIT.inches, true)
-      case 'millimetres':
-        return this.#setBit(MODAL_BIT.inches, false)
-      case 'absolute':
-        // Marlin: G90/G91 switch E too; M82/M83 after it switch E alone.
-        return this.#setBit(MODAL_BIT.relativeXyz | MODAL_BIT.relativeE, false)
-      case 'relative':
-        return this.#setBit(MODAL_BIT.relativeXyz | MODAL_BIT.relativeE, true)
-      case 'absoluteE':
-        return this.#setBit(MODAL_BIT.relativeE, false)
-      case 'relativeE':
-        return this.#setBit(MODAL_BIT.relativeE, true)
       case 'tool':
-        this.#tool = Number(WORD_NAMES[word]?.slice(1))
-        return
+        return this.#changeTool(Number(WORD_NAMES[word]?.slice(1)))
       default:
         return this.#heaters.apply(EFFECTS[word] ?? 'none', this.#tool)
     }
+  }
+
+  /** A controller keeps one flow a tool and the state one for all: whatever a tool is left with must not count for less later. */
+  #changeTool(tool: number): void {
+    if (tool !== this.#tool && this.#heaters.flowPercent > 100)
+      return this.#refuse('MPF_GCODE', this.line, 'a tool change with a flow above 100 percent')
+    this.#tool = tool
   }
 
   #value(letter: number): number {
@@ -186,19 +186,31 @@ export class Machine {
     return (this.#bits & MODAL_BIT.inches) === 0 ? value : Math.trunc((value * INCH_NUMERATOR) / 10)
   }
 
+  #straight(): void {
+    this.#move()
+    if (this.#fed <= 0 || this.#travelSquared === 0) return
+    const { flowPercent } = this.#heaters
+    this.#envelope.expectExtrusion(this.#fed, Math.sqrt(this.#travelSquared), flowPercent)
+  }
+
   #move(): void {
     const mask = this.#scanner.mask
+    this.#fed = 0
+    this.#travelSquared = 0
     if (this.#scanner.valued !== mask)
       return this.#refuse('MPF_GCODE', this.line, 'an axis without a number')
     if (this.#onMove) this.#from.set(this.#position)
+    const unknown = (mask >> FIRST_AXIS) & ~(this.#bits >> FIRST_KNOWN)
     const eBefore = this.#e
     if ((this.#bits & (MODAL_BIT.relativeXyz | MODAL_BIT.inches)) === 0) this.#moveAbsolute(mask)
     else for (let axis = 0; axis < 3; axis++) this.#moveAxis(axis, mask)
     if ((mask & HAS_E) !== 0) {
       const e = this.#length(LETTER.E)
       this.#e = (this.#bits & MODAL_BIT.relativeE) === 0 ? e : this.#e + e
+      this.#fed = this.#e - eBefore
     }
-    if ((mask & HAS_F) !== 0) this.#setFeed()
+    if (unknown !== 0) this.#travelSquared = 0
+    if ((mask & HAS_F) !== 0) this.#feed = this.#envelope.feedAfter(this.#feedValue(), this.#feed)
     this.#onMove?.(this.#from, this.#position, this.#e - eBefore, this.#feed)
   }
 
@@ -208,20 +220,16 @@ export class Machine {
     for (let axis = 0; axis < 3; axis++) {
       const letter = FIRST_AXIS + axis
       if ((mask & (1 << letter)) === 0) continue
-      const target = values[letter] as number
-      this.#position[axis] = target
-      this.#bits |= MODAL_BIT.knownX << axis
-      this.#expectInside(axis, target, target)
+      this.#reach(axis, values[letter] as number)
     }
   }
 
   #moveAxis(axis: number, mask: number): void {
     const letter = FIRST_AXIS + axis
     if ((mask & (1 << letter)) === 0) return
-    const known = MODAL_BIT.knownX << axis
     let target = this.#length(letter)
     if ((this.#bits & MODAL_BIT.relativeXyz) !== 0) {
-      if ((this.#bits & known) === 0)
+      if ((this.#bits & (MODAL_BIT.knownX << axis)) === 0)
         return this.#refuse(
           'MPF_ENVELOPE',
           this.line,
@@ -229,34 +237,27 @@ export class Machine {
         )
       target += this.#position[axis] as number
     }
+    this.#reach(axis, target)
+  }
+
+  #reach(axis: number, target: number): void {
+    const way = target - (this.#position[axis] as number)
+    this.#travelSquared += way * way
     this.#position[axis] = target
-    this.#bits |= known
-    this.#expectInside(axis, target, target)
+    this.#bits |= MODAL_BIT.knownX << axis
+    this.#envelope.expectInside(axis, target, target)
   }
 
-  #expectInside(axis: number, low: number, high: number): void {
-    if (low >= (this.#min[axis] as number) && high <= (this.#max[axis] as number)) return
-    if (!this.#isWidening)
-      return this.#refuse('MPF_ENVELOPE', this.line, `${AXIS_NAMES[axis]} outside its limits`)
-    this.#min[axis] = Math.min(low, this.#min[axis] as number)
-    this.#max[axis] = Math.max(high, this.#max[axis] as number)
-  }
-
-  #setFeed(): void {
-    const feed = Math.trunc(this.#length(LETTER.F) / 1000)
-    if (feed < 0 || feed > 0xffffffff)
-      return this.#refuse('MPF_GCODE', this.line, 'a feed out of range')
-    this.#feed = feed
-    if (feed <= this.#maxFeed) return
-    if (!this.#isWidening) return this.#refuse('MPF_ENVELOPE', this.line, 'feed above its limit')
-    this.#maxFeed = feed
+  /** F in micrometres a minute. */
+  #feedValue(): number {
+    return Math.trunc(this.#length(LETTER.F) / 1000)
   }
 
   #arc(isClockwise: boolean): void {
     const { mask } = this.#scanner
-    const fromX = this.#position[0] as number
-    const fromY = this.#position[1] as number
+    const [fromX, fromY, fromZ] = this.#position as unknown as readonly [number, number, number]
     const isKnown = (this.#bits & MODAL_BIT.knownX) !== 0 && (this.#bits & MODAL_BIT.knownY) !== 0
+    const wasZUnknown = (mask & HAS_Z) !== 0 && (this.#bits & MODAL_BIT.knownZ) === 0
     if ((mask & (HAS_I | HAS_J)) === 0)
       return this.#refuse('MPF_GCODE', this.line, 'an arc without a centre')
     if (!isKnown) return this.#refuse('MPF_ENVELOPE', this.line, 'an arc from an unknown position')
@@ -265,10 +266,14 @@ export class Machine {
     if (i === 0 && j === 0)
       return this.#refuse('MPF_GCODE', this.line, 'an arc around its own start')
     this.#move()
-    const [toX, toY] = [this.#position[0] as number, this.#position[1] as number]
-    const [lowX, lowY, highX, highY] = arcBounds({ fromX, fromY, toX, toY, i, j, isClockwise })
-    this.#expectInside(0, Math.floor(lowX), Math.ceil(highX))
-    this.#expectInside(1, Math.floor(lowY), Math.ceil(highY))
+    const [toX, toY, toZ] = this.#position as unknown as readonly [number, number, number]
+    const arc: Arc = { fromX, fromY, toX, toY, i, j, isClockwise }
+    const [lowX, lowY, highX, highY] = arcBounds(arc)
+    this.#envelope.expectInside(0, Math.round(lowX), Math.round(highX))
+    this.#envelope.expectInside(1, Math.round(lowY), Math.round(highY))
+    if (this.#fed <= 0 || wasZUnknown) return
+    const { flowPercent } = this.#heaters
+    this.#envelope.expectExtrusion(this.#fed, arcTravelNm(arc, toZ - fromZ), flowPercent)
   }
 
   /** G28: the homed axes (all without a letter) end where the firmware's home is, which the program does not say. */

@@ -14,6 +14,8 @@ export interface MachineProfile {
   readonly words: readonly string[]
   readonly limitsMm: AxisLimitsMm
   readonly maxFeedMmPerMin: number
+  /** Most filament fed per millimetre of travel, millimetres. */
+  readonly maxExtrusionMmPerMm: number
   readonly maxTempC: {
     /** One entry a tool. */
     readonly hotend: readonly number[]

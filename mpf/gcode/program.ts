@@ -99,6 +99,7 @@ export function limitsOf(policy: SignedPolicy): MachineLimits {
     minNm: policy.minUm.map(um => um * NM),
     maxNm: policy.maxUm.map(um => um * NM),
     maxFeedUmPerMin: policy.feedUmPerMin,
+    maxExtrusionUmPerMm: policy.extrusionUmPerMm,
     maxHotendDeciC: policy.hotendDeciC,
     maxBedDeciC: policy.bedDeciC,
     maxChamberDeciC: policy.chamberDeciC,
@@ -113,6 +114,7 @@ export function profileLimits(profile: MachineProfile): MachineLimits {
     minNm: profile.limitsMm.min.map(mm => Math.round(mm * 1e6)),
     maxNm: profile.limitsMm.max.map(mm => Math.round(mm * 1e6)),
     maxFeedUmPerMin: Math.round(profile.maxFeedMmPerMin * 1000),
+    maxExtrusionUmPerMm: Math.round(profile.maxExtrusionMmPerMm * 1000),
     maxHotendDeciC: profile.maxTempC.hotend.map(celsius => Math.round(celsius * 10)),
     maxBedDeciC: Math.round(profile.maxTempC.bed * 10),
     maxChamberDeciC: Math.round(profile.maxTempC.chamber * 10),
@@ -144,6 +146,10 @@ export function checkMachine(policy: SignedPolicy, profile: MachineProfile): voi
       'positions outside the machine',
     ],
     [signed.maxFeedUmPerMin > printer.maxFeedUmPerMin, `feed ${policy.feedUmPerMin / 1000} mm/min`],
+    [
+      signed.maxExtrusionUmPerMm > printer.maxExtrusionUmPerMm,
+      `${policy.extrusionUmPerMm / 1000} mm of filament per mm`,
+    ],
     [
       exceeds(signed.maxHotendDeciC, printer.maxHotendDeciC),
       `hotend ${Math.max(...policy.hotendDeciC) / 10} C`,

@@ -71,7 +71,7 @@ export const WORDS: Readonly<Record<string, WordModel>> = {
   M207: model('none', 'SFZRW'),
   M208: model('none', 'SFR'),
   M220: model('none', 'SB'),
-  M221: model('flow', 'ST'),
+  M221: model('flow', 'S'), // T would set the flow of a tool that is not followed
   M400: model('none'),
   M420: model('none', 'SZ'),
   M486: model('none', 'STPUC'),

@@ -131,6 +131,7 @@ export const PROFILE: MachineProfile = {
   words: DEFAULT_WORDS,
   limitsMm: { min: [0, 0, 0], max: [250, 250, 250] },
   maxFeedMmPerMin: 15000,
+  maxExtrusionMmPerMm: 1,
   maxTempC: { hotend: [300, 280], bed: 110, chamber: 0 },
   maxLineBytes: 76,
 }
@@ -144,6 +145,7 @@ export const POLICY: SignedPolicy = {
   bedDeciC: 1000,
   chamberDeciC: 0,
   feedUmPerMin: 12_000_000,
+  extrusionUmPerMm: 1000,
   minUm: [0, 0, 0],
   maxUm: [200_000, 200_000, 200_000],
   line: 76,
@@ -346,10 +348,12 @@ export function createRandom(seed: number): (below: number) => number {
 export function programText(lines: number, seed = 1): string {
   const random = createRandom(seed)
   const head = ['G28', 'G90', 'M82', 'M104 S210', 'G1 X10 Y10 Z0.2 F3000']
+  let e = 0
   const moves = Array.from({ length: Math.max(0, lines - head.length) }, (_, i) => {
     if (i % 100 === 0) return `;LAYER:${i / 100}`
     const [x, y] = [random(190_000), random(190_000)].map(um => (um / 1000).toFixed(3))
-    return `G1 X${x} Y${y} E${(random(9_000_000) / 1e5).toFixed(5)}`
+    e += random(5000) / 1e5
+    return `G1 X${x} Y${y} E${e.toFixed(5)}`
   })
   return `${[...head, ...moves].slice(0, lines).join('\n')}\n`
 }

@@ -2,8 +2,8 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import { CommandReader, DEFAULT_WORDS } from '#mpf'
-import { type Arc, arcBounds } from '../../mpf/gcode/arc.ts'
-import type { MachineLimits } from '../../mpf/gcode/limits.ts'
+import { type Arc, arcBounds, arcTravelNm } from '../../mpf/gcode/arc.ts'
+import { type MachineLimits, NO_LIMITS } from '../../mpf/gcode/limits.ts'
 import { Machine } from '../../mpf/gcode/machine.ts'
 import { decodeModal, encodeModal, MODAL_BIT, type ModalState } from '../../mpf/gcode/modal.ts'
 import { EMPTY, LineScanner, MALFORMED, WORD_NAMES } from '../../mpf/gcode/scanner.ts'
@@ -14,6 +14,7 @@ const LIMITS: MachineLimits = {
   minNm: [0, 0, 0],
   maxNm: [200 * MM, 200 * MM, 200 * MM],
   maxFeedUmPerMin: 12_000_000,
+  maxExtrusionUmPerMm: 1000,
   maxHotendDeciC: [2500, 2200, 0, 0],
   maxBedDeciC: 1000,
   maxChamberDeciC: 600,
@@ -24,6 +25,7 @@ const WIDE: MachineLimits = {
   minNm: [-Infinity, -Infinity, -Infinity],
   maxNm: [Infinity, Infinity, Infinity],
   maxFeedUmPerMin: 0xffffffff,
+  maxExtrusionUmPerMm: Infinity,
   maxHotendDeciC: [65535, 65535, 65535, 65535],
   maxBedDeciC: 65535,
   maxChamberDeciC: 65535,
@@ -233,6 +235,7 @@ test('the empty limits of a writer widen to exactly what the program does', asyn
       minNm: [Infinity, Infinity, Infinity],
       maxNm: [-Infinity, -Infinity, -Infinity],
       maxFeedUmPerMin: 0,
+      maxExtrusionUmPerMm: 0,
       maxHotendDeciC: [],
       maxBedDeciC: 0,
       maxChamberDeciC: 0,
@@ -255,6 +258,49 @@ test('the empty limits of a writer widen to exactly what the program does', asyn
   )
   t.same([maxFeedUmPerMin, [...maxHotendDeciC], maxBedDeciC], [600_000, [0, 2100, 0, 0], 600])
   t.equal(maxCommandBytes, 'G1 X10 Y50 Z1 F600'.length)
+})
+
+test('filament is limited by travel, alone it is not', async t => {
+  const at = ['M83', 'G1 X100 Y100 Z10']
+  const good = [
+    ...['G1 E50', 'G1 X101 E1', 'G1 X103 Y104 Z10 E5', 'G1 Z10.5 E0.5', 'G1 X110 E-40'],
+    ...['G2 I0 J1 E6.283', 'G3 X100 Y102 I0 J1 E3.141', 'G2 I0 J1 Z11 E6.362'],
+    ...[
+      'M221 S50\nG1 X101 E1',
+      'M221 S200\nG1 X101 E0.5',
+      'G28 X\nG1 X1 Y101 E50',
+      'G20\nG91\nG1 X.1 E.1',
+    ],
+    ...['G28 Z\nG2 I0 J1 Z11 E50', 'G92 E9\nM82\nG1 X101 E10', 'M221 S150\nM221 S100\nT1'],
+  ]
+  for (const line of good) t.same(run(`${[...at, line].join('\n')}\n`).refused, [], line)
+  const bad = ['G1 X101 E1.000001', 'G2 I0 J1 E6.2832', 'M221 S200\nG1 X101 E0.500001']
+  for (const line of bad) {
+    const refused = run(`${[...at, line].join('\n')}\n`).refused
+    t.same(refused, [`MPF_ENVELOPE ${2 + line.split('\n').length}`], line)
+  }
+})
+
+test('what is measured of filament is the least limit that holds, in exact arithmetic', async t => {
+  const way = fc.integer({ min: -30_000_000, max: 30_000_000 })
+  const step = fc.tuple(way, way, fc.integer({ min: -9, max: 9 }), fc.nat(9_000_000))
+  const mm = (nm: number) => (nm / MM).toFixed(6)
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 20 }), steps => {
+      const lines = steps.map(([x, y, z, e]) => `G1 X${mm(x)} Y${mm(y)} Z${mm(z)} E${mm(e)}\n`)
+      const machine = new Machine(NO_LIMITS, () => undefined, { isWidening: true })
+      machine.run(Buffer.from(`G1 X0 Y0 Z0\nG91\n${lines.join('')}`))
+      const limit = BigInt(machine.limits().maxExtrusionUmPerMm)
+      const holds = (um: bigint) =>
+        steps.every(([x, y, z, e]) => {
+          const squared = [x, y, z].reduce((sum, nm) => sum + BigInt(nm) ** 2n, 0n)
+          return squared === 0n || (1000n * BigInt(e)) ** 2n <= um ** 2n * squared
+        })
+      return holds(limit) && (limit === 0n || !holds(limit - 1n))
+    }),
+    { seed: 7, numRuns: 2000 },
+  )
+  t.pass()
 })
 
 /** Points a controller passes on an arc: around the start's own circle, or spiralling to the end point. */
@@ -325,6 +371,28 @@ test('an arc never leaves its box', async t => {
   t.pass()
 })
 
+test('the way along an arc is never counted longer than a controller takes', async t => {
+  fc.assert(
+    fc.property(fc.oneof(arcs, trueArcs), arc => {
+      const points = pointsOf(arc, 500)
+      const ways = [0, 1].map(kind => {
+        const path = [...points.filter((_, n) => n % 2 === kind), [arc.toX, arc.toY] as const]
+        return path.reduce((sum, [x, y], n) => {
+          const [beforeX, beforeY] = path[n - 1] ?? [arc.fromX, arc.fromY]
+          return sum + Math.hypot(x - beforeX, y - beforeY)
+        }, 0)
+      })
+      // Chords are shorter than their arc by one part in 24 of the squared angle, 1e-5 here at most.
+      return arcTravelNm(arc, 0) <= Math.min(...ways) * (1 + 1e-5) + 2000
+    }),
+    { seed: 8, numRuns: 3000 },
+  )
+  t.equal(Math.round(arcTravelNm({ ...QUARTER, isClockwise: false }, 0)), 15_707_963)
+  t.equal(Math.round(arcTravelNm({ ...QUARTER, isClockwise: true }, 0)), 47_123_890)
+})
+
+const QUARTER = { fromX: 10 * MM, fromY: 0, toX: 0, toY: 10 * MM, i: -10 * MM, j: 0 }
+
 test('the box of a true arc is no larger than its circle', async t => {
   fc.assert(
     fc.property(trueArcs, arc => {
@@ -339,19 +407,18 @@ test('the box of a true arc is no larger than its circle', async t => {
 })
 
 test('a quarter turn has the box of its ends, a closed arc that of its circle', async t => {
-  const quarter = { fromX: 10 * MM, fromY: 0, toX: 0, toY: 10 * MM, i: -10 * MM, j: 0 }
   t.same(
-    arcBounds({ ...quarter, isClockwise: false }).map(value => Math.round(value / MM)),
+    arcBounds({ ...QUARTER, isClockwise: false }).map(value => Math.round(value / MM)),
     [0, 0, 10, 10],
   )
   t.same(
-    arcBounds({ ...quarter, isClockwise: true }).map(value => Math.round(value / MM)),
+    arcBounds({ ...QUARTER, isClockwise: true }).map(value => Math.round(value / MM)),
     [-10, -10, 10, 10],
   )
   for (const shift of [0, 1, -1, 999])
     for (const isClockwise of [true, false])
       t.same(
-        arcBounds({ ...quarter, toX: 10 * MM, toY: shift, isClockwise }).map(value =>
+        arcBounds({ ...QUARTER, toX: 10 * MM, toY: shift, isClockwise }).map(value =>
           Math.round(value / MM),
         ),
         [-10, -10, 10, 10],
@@ -534,9 +601,9 @@ const command = fc.oneof(
     'G91',
     'M82',
     'M83',
-    'T0',
-    'T1',
-    'T3',
+    'M221 S100\nT0',
+    'M221 S100\nT1',
+    'M221 S95.5\nT3',
     'M107',
     'M106',
     'M105',

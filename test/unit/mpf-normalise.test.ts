@@ -157,6 +157,7 @@ test('measures exactly what the program does, in the units of the manifest', asy
     bedDeciC: 600,
     chamberDeciC: 0,
     feedUmPerMin: 1_500_000,
+    extrusionUmPerMm: 0,
     minUm: [1000, 2000, 200],
     maxUm: [3000, 2000, 200],
     line: 'G1 X1.0005 Y2 Z0.2 F1500'.length,

@@ -14,7 +14,13 @@ const LINES = [
 ]
 const LIMITS: MachineLimits = {
   words: new Set(),
-  ...{ minNm: [0, 0, 0], maxNm: [0, 0, 0], maxFeedUmPerMin: 0, maxHotendDeciC: [0, 0, 0, 0] },
+  ...{
+    minNm: [0, 0, 0],
+    maxNm: [0, 0, 0],
+    maxFeedUmPerMin: 0,
+    maxExtrusionUmPerMm: 0,
+    maxHotendDeciC: [0, 0, 0, 0],
+  },
   ...{ maxBedDeciC: 0, maxChamberDeciC: 0, maxCommandBytes: 0 },
 }
 const follow = () => new Machine(LIMITS, () => undefined, { isWidening: true })
