@@ -102,7 +102,9 @@ export class Presence {
       if (size > this.#checkpointSize) await this.#checkpoint(signal)
       const untilMs = clock.nowMs() + CHECKPOINT_MS
       while (!signal.aborted && clock.nowMs() < untilMs) {
-        if (outbox.lastOf('evt') >= this.#checkpointSize + CHECKPOINT_EVENTS) break
+        // The first head of a link goes out at once, every later one with its share of events.
+        const due = this.#checkpointSize === 0 ? 1 : this.#checkpointSize + CHECKPOINT_EVENTS
+        if (outbox.lastOf('evt') >= due) break
         await clock.sleep(LOOK_MS, signal).catch(() => undefined)
       }
     }
