@@ -53,7 +53,7 @@ export type PartInfo = z.infer<typeof infoSchema>
 
 const um3 = z.tuple([z.int(), z.int(), z.int()])
 const geometrySchema = z.strictObject({
-  /** Box of the extruded part in machine coordinates, micrometres. */
+  /** Box of the ends of all moves that travel and feed filament, in machine coordinates, micrometres. */
   minUm: um3,
   maxUm: um3,
   extrusionMoves: count,

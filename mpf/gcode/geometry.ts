@@ -1,4 +1,4 @@
-/** The part as the program draws it: the box of what is extruded, and how many moves it takes. */
+/** The part as the program draws it: the box of the ends of extruding moves, and how many moves it takes. */
 
 import type { PartGeometry } from '../metadata.ts'
 import type { MoveListener } from './machine.ts'
