@@ -21,3 +21,7 @@ export interface ProgramListeners {
   readonly onMove?: MoveListener
   readonly onLine?: LineListener
 }
+
+export interface MachineOptions extends ProgramListeners {
+  readonly isWidening?: boolean
+}

@@ -3,12 +3,20 @@
 import { MODAL_BIT } from './modal.ts'
 import type { WordEffect } from './words.ts'
 
-/** Bits a word sets or clears. Marlin: G90/G91 switch E too; M82/M83 after it switch E alone. */
-export const MODES: Partial<Record<WordEffect, readonly [bits: number, isSet: boolean]>> = {
-  inches: [MODAL_BIT.inches, true],
-  millimetres: [MODAL_BIT.inches, false],
-  absolute: [MODAL_BIT.relativeXyz | MODAL_BIT.relativeE, false],
-  relative: [MODAL_BIT.relativeXyz | MODAL_BIT.relativeE, true],
-  absoluteE: [MODAL_BIT.relativeE, false],
-  relativeE: [MODAL_BIT.relativeE, true],
+interface ModeChange {
+  readonly set: number
+  readonly clear: number
+}
+
+const change = (set: number, clear: number): ModeChange => ({ set, clear })
+const { inches, relativeXyz, relativeE } = MODAL_BIT
+
+/** Marlin: G90/G91 switch E too; M82/M83 after it switch E alone. */
+export const MODES: Partial<Record<WordEffect, ModeChange>> = {
+  inches: change(inches, 0),
+  millimetres: change(0, inches),
+  absolute: change(0, relativeXyz | relativeE),
+  relative: change(relativeXyz | relativeE, 0),
+  absoluteE: change(0, relativeE),
+  relativeE: change(relativeE, 0),
 }

@@ -6,6 +6,7 @@ export type WordEffect =
   | 'move'
   | 'arc'
   | 'home'
+  | 'release'
   | 'inches'
   | 'millimetres'
   | 'absolute'
@@ -49,11 +50,11 @@ export const WORDS: Readonly<Record<string, WordModel>> = {
   G91: model('relative'),
   G92: model('setPosition', 'E'), // X, Y, Z would move the envelope under the program
   M17: model('none', 'XYZE'),
-  M18: model('none', 'XYZES'),
+  M18: model('release', 'XYZES'),
   M73: model('none', 'PRQSCD'),
   M82: model('absoluteE'),
   M83: model('relativeE'),
-  M84: model('none', 'XYZES'),
+  M84: model('release', 'XYZES'),
   M104: model('hotend', 'ST'),
   M105: model('none', 'T'),
   M106: model('fan', 'SP'),

@@ -10,7 +10,7 @@ import { EMPTY, LineScanner, MALFORMED, WORD_NAMES } from '../../mpf/gcode/scann
 
 const MM = 1e6
 const LIMITS: MachineLimits = {
-  words: new Set([...DEFAULT_WORDS, 'G10', 'M141', 'M191', 'M862']),
+  words: new Set([...DEFAULT_WORDS, 'G10', 'M17', 'M18', 'M141', 'M191', 'M862']),
   minNm: [0, 0, 0],
   maxNm: [200 * MM, 200 * MM, 200 * MM],
   maxFeedUmPerMin: 12_000_000,
@@ -177,6 +177,24 @@ test('homing forgets where an axis is', async t => {
   t.equal(stateAfter('G1 X10 Y10 Z10', 'G28 W').bits, 0, 'W homes all')
   t.same(run('G28\nG91\nG1 X1\n').refused, ['MPF_ENVELOPE 3'])
   t.same(run('G28\nG91\nG1 E1\n').refused, [], 'E needs no home')
+})
+
+test('a released motor forgets where its axis is, a time of idleness does not', async t => {
+  const { knownX, knownY, knownZ } = MODAL_BIT
+  for (const word of ['M84', 'M18']) {
+    const after = (line: string) => stateAfter('G1 X10 Y10 Z10', line)
+    t.equal(after(word).bits, 0)
+    t.same(xyz(after(word)), [0, 0, 0])
+    t.equal(after(`${word} X`).bits, knownY | knownZ)
+    t.equal(after(`${word} Y Z`).bits, knownX)
+    t.equal(after(`${word} X0 E`).bits, knownY | knownZ, 'a number beside a letter')
+    for (const other of ['S60', 'S0', 'E', 'E S60'])
+      t.equal(after(`${word} ${other}`).bits, knownX | knownY | knownZ, other)
+    t.equal(after(`${word} X S60`).bits, knownY | knownZ, 'some controllers heed both')
+    t.same(run(`G1 X1 Y1 Z1\n${word}\nG91\nG1 X1\n`).refused, ['MPF_ENVELOPE 4'])
+    t.same(run(`${word} S\n`).refused, ['MPF_GCODE 1'])
+  }
+  t.equal(stateAfter('G1 X10 Y10 Z10', 'M17').bits, knownX | knownY | knownZ)
 })
 
 test('heats the tool that is named, else the active one', async t => {
@@ -462,6 +480,8 @@ class Interpreter {
     if (/^T[0-3]$/.test(word)) s.tool = Number(word[1])
     if (/^G0?[0123]$/.test(word)) this.#move(parameters)
     if (word === 'G28') this.#home(parameters)
+    if (/^M(18|84)$/.test(word) && !(rest.length === 1 && /^[SE]/.test(rest[0] ?? '')))
+      this.#forget(rest.length === 0 ? [...'XYZ'] : rest)
     if (word === 'G92') s.eNm = this.#length(parameters.get('E') ?? '')
     this.#setpoints(word, parameters)
   }
@@ -484,7 +504,11 @@ class Interpreter {
 
   #home(parameters: ReadonlyMap<string, string>): void {
     const named = [...'XYZ'].filter(axis => parameters.has(axis))
-    for (const axis of named.length > 0 ? named : [...'XYZ']) {
+    this.#forget(named.length > 0 ? named : [...'XYZ'])
+  }
+
+  #forget(axes: readonly string[]): void {
+    for (const axis of axes) {
       this.#set(axis, 0n)
       this.state.known = this.state.known.replace(axis, '')
     }
@@ -611,7 +635,8 @@ const command = fc.oneof(
     '; comment',
     '',
   ),
-  fc.constantFrom('G28\nG90\nG1 X1 Y1 Z1', 'G28 X\nG90\nG1 X2', 'G92 E0'),
+  fc.constantFrom('G28\nG90\nG1 X1 Y1 Z1', 'G28 X\nG90\nG1 X2', 'G92 E0', 'M84 S60', 'M18 E'),
+  fc.constantFrom('M84\nG90\nG1 X1 Y1 Z1', 'M18 X Z\nG90\nG1 X2 Z3', 'M84 Y\nG90\nG1 Y.5'),
   fc
     .tuple(fc.constantFrom('M104', 'M109'), fc.constantFrom(' S', ' T2 S'), unsigned)
     .map(parts => parts.join('')),

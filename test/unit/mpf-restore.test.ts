@@ -8,7 +8,22 @@ import { decodeModal, encodeModal } from '../../mpf/gcode/modal.ts'
 import { programText, reader, sealText, source, unlockFile } from '../fakes/mpf-world.ts'
 
 const LINES = [
-  ...['G28', 'G90', 'G91', 'M82', 'M83', 'G20', 'G21', 'T0', 'T1', 'G92 E0', 'M107', 'M221 S90'],
+  ...[
+    'G28',
+    'G90',
+    'G91',
+    'M82',
+    'M83',
+    'G20',
+    'G21',
+    'T0',
+    'T1',
+    'G92 E0',
+    'M107',
+    'M221 S90',
+    'M84 Y',
+    'M84',
+  ],
   ...['G1 X10 Y5 F900', 'G1 X3.5', 'G1 Z0.25 E1.5', 'G2 X12 Y7 I1 J1', 'G3 X2 I3', 'G0 X1 Y1'],
   ...['M104 S200', 'M109 R190', 'M140 S60', 'M190 S55', 'M106 S128', '; a comment', 'M104 T1 S90'],
 ]

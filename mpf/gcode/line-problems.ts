@@ -1,0 +1,39 @@
+/** What a line may not say whatever the machine's state: letters without their numbers, and settings under which the model would not hold. */
+
+import type { Refusal } from './limits.ts'
+import { bit, type LineScanner } from './scanner.ts'
+import type { WordEffect } from './words.ts'
+
+export type LineProblem = readonly [code: Parameters<Refusal>[0], problem: string]
+type Check = (line: LineReading) => LineProblem | undefined
+
+/** The numbers of one line. */
+interface LineReading {
+  has(letter: string): boolean
+  /** In millionths of the parameter's unit; undefined when the letter or its number is absent. */
+  number(letter: string): number | undefined
+}
+
+const CHECKS: Partial<Record<WordEffect, Check>> = {
+  arc({ has, number }) {
+    if (!has('I') && !has('J')) return ['MPF_GCODE', 'an arc without a centre']
+    if ((number('I') ?? 0) === 0 && (number('J') ?? 0) === 0)
+      return ['MPF_GCODE', 'an arc around its own start']
+    return undefined
+  },
+  setPosition: ({ number }) =>
+    number('E') === undefined ? ['MPF_GCODE', 'G92 without E'] : undefined,
+  release: ({ has, number }) =>
+    has('S') && number('S') === undefined ? ['MPF_GCODE', 'a time without a number'] : undefined,
+}
+
+/** The problem of a line whose word has this effect, if any. */
+export function problemOf(effect: WordEffect, scanner: LineScanner): LineProblem | undefined {
+  const { mask, valued, values } = scanner
+  return CHECKS[effect]?.({
+    has: letter => (mask & bit(letter)) !== 0,
+    number: letter => ((valued & bit(letter)) === 0 ? undefined : values[letter.charCodeAt(0) - A]),
+  })
+}
+
+const A = 65
