@@ -104,7 +104,8 @@ export class CloudLink {
     ca: string,
     signal: AbortSignal,
   ): Promise<Link> {
-    const { session } = this.#state
+    const { session, trust } = this.#state
+    await trust.refresh()
     const identity = (await this.#state.identities.current()) ?? this.#state.identity
     return openLink({
       ...endpoint,

@@ -8,12 +8,12 @@ import type { Clock } from '#lib/clock.ts'
 import type { PrinterView } from '#lib/control-protocol.ts'
 import type { Logger } from '#lib/logger.ts'
 import { TaskGroup } from '#lib/task-group.ts'
-import { parseTrustBundle, type TrustBundle } from '#mpf'
 import { CloudLink } from './cloud-link.ts'
 import { type CoreClient, connectCore } from './core-client.ts'
 import { CloudError } from './errors.ts'
 import { EventsPump } from './events-pump.ts'
 import { IdentityStore, type SlotIdentity } from './identity.ts'
+import { type LiveTrust, openLiveTrust } from './live-trust.ts'
 import { dictionaryOf } from './metrics.ts'
 import { Outbox } from './outbox.ts'
 import { keepCertificate } from './renewal.ts'
@@ -38,7 +38,7 @@ export interface CourierState {
   readonly config: Config
   readonly cloud: CloudConfig
   readonly ports: CourierPorts
-  readonly trust: TrustBundle
+  readonly trust: LiveTrust
   readonly outbox: Outbox
   readonly reports: Reports
   readonly sender: Sender
@@ -76,7 +76,7 @@ export async function runCourier(
     eventBytes: cloud.eventStoreBytes,
     telemetryBytes: cloud.telemetryStoreBytes,
   })
-  const trust = parseTrustBundle(await readFile(config.trust.bundleFile))
+  const trust = await openLiveTrust(config.trust.bundleFile)
   const session = Number(outbox.fact('session') ?? 0) + 1
   outbox.setFact('session', String(session))
   using ring = new SentRing(join(cloud.stateDirectory, 'sent.sqlite'))
