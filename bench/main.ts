@@ -8,8 +8,9 @@ import { parseArgs } from 'node:util'
 import { coreBench } from './core.ts'
 import { mpfBench } from './mpf.ts'
 import type { BenchPart, Row } from './row.ts'
+import { streamingBench } from './streaming.ts'
 
-const PARTS: readonly BenchPart[] = [mpfBench, coreBench]
+const PARTS: readonly BenchPart[] = [mpfBench, coreBench, streamingBench]
 
 const { values, positionals } = parseArgs({
   options: { runs: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
