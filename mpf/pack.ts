@@ -6,6 +6,7 @@ import { createGeometryMeter } from './gcode/geometry.ts'
 import { isLayerComment } from './gcode/layers.ts'
 import { type MachineLimits, NO_LIMITS } from './gcode/limits.ts'
 import { Machine } from './gcode/machine.ts'
+import { zMicrometres } from './gcode/modal.ts'
 import type { NormaliseReport } from './gcode/normalise.ts'
 import { createNormaliseReport, normaliseLines } from './gcode/normalise.ts'
 import type { MachineProfile } from './gcode/profile.ts'
@@ -42,7 +43,6 @@ export class ProgramPacker {
   readonly report: NormaliseReport = createNormaliseReport()
   readonly refused: RefusedLine[] = []
   refusedLines = 0
-  layers = 0
   lines = 0
   readonly #options: PackOptions
   readonly #measure: Machine
@@ -63,6 +63,11 @@ export class ProgramPacker {
 
   get facts(): SlicerFacts {
     return this.#comments.facts
+  }
+
+  /** Layers begun so far. */
+  get layers(): number {
+    return this.#measure.layers
   }
 
   /** The slicer's pictures that MPF may carry; others are left out. */
@@ -141,7 +146,7 @@ export class ProgramPacker {
       textBytes: text.length,
       firstLine: this.lines + 1,
       layer: this.layers,
-      zMicrometres: Math.round(modal.zNm / 1000),
+      zMicrometres: zMicrometres(modal),
       digest: blockDigest(text),
       modal,
     }
@@ -154,8 +159,8 @@ export class ProgramPacker {
 
   #readComment(line: Buffer): void {
     if (line[0] !== SEMICOLON) return
-    if (isLayerComment(line, 0, line.length - 1)) this.layers++
-    else this.#comments.read(line.toString('latin1', 0, line.length - 1))
+    if (!isLayerComment(line, 0, line.length - 1))
+      this.#comments.read(line.toString('latin1', 0, line.length - 1))
   }
 }
 

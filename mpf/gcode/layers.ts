@@ -2,7 +2,7 @@
 
 const MARKS = [';LAYER_CHANGE', ';LAYER:'].map(mark => Buffer.from(mark))
 
-/** Whether the comment at `from` (its semicolon) up to `end` begins a layer. */
+/** SPEC 6.2: whether the line from `from` up to `end` begins a layer. The mark stands in its first column. */
 export function isLayerComment(text: Uint8Array, from: number, end: number): boolean {
   // Both marks share `;LA`: nearly every other comment is decided here.
   if (text[from + 1] !== 76 || text[from + 2] !== 65) return false

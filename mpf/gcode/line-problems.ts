@@ -5,6 +5,10 @@ import { bit, type LineScanner } from './scanner.ts'
 import type { WordEffect } from './words.ts'
 
 export type LineProblem = readonly [code: Parameters<Refusal>[0], problem: string]
+const A = 65
+/** 100 percent, in millionths. */
+const MAX_FACTOR = 100e6
+
 type Check = (line: LineReading) => LineProblem | undefined
 
 /** The numbers of one line. */
@@ -25,6 +29,21 @@ const CHECKS: Partial<Record<WordEffect, Check>> = {
     number('E') === undefined ? ['MPF_GCODE', 'G92 without E'] : undefined,
   release: ({ has, number }) =>
     has('S') && number('S') === undefined ? ['MPF_GCODE', 'a time without a number'] : undefined,
+  // The factor is not in the state: only one that slows is the same at every line a print may start from.
+  feedFactor({ has, number }) {
+    const percent = number('S')
+    if (has('S') && (percent === undefined || percent < 0))
+      return ['MPF_GCODE', 'a feed factor out of range']
+    return percent !== undefined && percent > MAX_FACTOR
+      ? ['MPF_ENVELOPE', 'a feed factor above 100 percent']
+      : undefined
+  },
+  // G10 and G11 would lift by it, outside the box; a negative one would press the nozzle into the part.
+  retraction({ has, number }) {
+    if (['F', 'Z'].some(letter => has(letter) && number(letter) === undefined))
+      return ['MPF_GCODE', 'a retraction without a number']
+    return (number('Z') ?? 0) === 0 ? undefined : ['MPF_ENVELOPE', 'a retraction that moves Z']
+  },
 }
 
 /** The problem of a line whose word has this effect, if any. */
@@ -35,5 +54,3 @@ export function problemOf(effect: WordEffect, scanner: LineScanner): LineProblem
     number: letter => ((valued & bit(letter)) === 0 ? undefined : values[letter.charCodeAt(0) - A]),
   })
 }
-
-const A = 65

@@ -2,16 +2,18 @@
 
 import { type Arc, arcBounds, arcTravelNm } from './arc.ts'
 import { Heaters } from './heaters.ts'
+import { isLayerComment } from './layers.ts'
 import type { MachineLimits, Refusal } from './limits.ts'
 import { problemOf } from './line-problems.ts'
 import type { LineListener, MachineOptions, MoveListener } from './listeners.ts'
 import { MODAL_BIT, type ModalState } from './modal.ts'
 import { MODES } from './modes.ts'
 import { MotionEnvelope } from './motion-envelope.ts'
-import { bit, LineScanner, MALFORMED, WORD_NAMES } from './scanner.ts'
+import { ALL_AXES, axesIn, bit, LineScanner, MALFORMED, WORD_NAMES } from './scanner.ts'
 import { WORDS } from './words.ts'
 
 const LF = 10
+const SEMICOLON = 59
 /** Index of each parameter letter in the scanner's values. */
 const LETTER = { E: 4, F: 5, I: 8, J: 9 } as const
 /** X, Y and Z stand together at the end of the alphabet. */
@@ -24,7 +26,6 @@ const HAS_F = bit('F')
 const HAS_I = bit('I')
 const HAS_J = bit('J')
 const HAS_Z = bit('Z')
-const HAS_XYZ = bit('X') | bit('Y') | HAS_Z
 /** How far a reader lets an arc's box exceed the signed one (SPEC 6.3). */
 const ARC_SLACK_NM = 1000
 /** 25.4 nm in a millionth of an inch. */
@@ -40,6 +41,8 @@ export type { LineListener, MoveListener, ProgramListeners } from './listeners.t
 export class Machine {
   /** Line last scanned, from 1. */
   line = 0
+  /** Layers begun so far. */
+  layers = 0
   readonly #scanner = new LineScanner()
   readonly #refuse: Refusal
   readonly #isWidening: boolean
@@ -73,8 +76,9 @@ export class Machine {
   }
 
   /** Starts in the middle: `modal` is the state after `line`. */
-  restore(modal: ModalState, line: number): void {
+  restore(modal: ModalState, line: number, layers = 0): void {
     this.line = line
+    this.layers = layers
     this.#position.set([modal.xNm, modal.yNm, modal.zNm])
     this.#e = modal.eNm
     this.#feed = modal.feedUmPerMin
@@ -93,6 +97,7 @@ export class Machine {
       this.#onLine?.(scanner, text, from)
       if (scanner.word >= 0) this.#execute(scanner.word)
       else if (scanner.word === MALFORMED) this.#refuse('MPF_GCODE', this.line, scanner.problem)
+      else if (text[from] === SEMICOLON && isLayerComment(text, from, at)) this.layers++
     }
     if (text.at(-1) !== LF) this.#refuse('MPF_GCODE', this.line, 'a last line without LF')
   }
@@ -164,12 +169,17 @@ export class Machine {
       case 'arc':
         return this.#arc(WORD_NAMES[word] === 'G2')
       case 'home':
-        return this.#forget(axes(this.#scanner.mask, HAS_XYZ))
+        return this.#forget(axesIn(this.#scanner.mask, ALL_AXES))
       case 'release':
         // Motors off: where those axes then are, no controller knows. S alone is a time of idleness.
-        return this.#forget(axes(this.#scanner.mask, this.#scanner.mask === 0 ? HAS_XYZ : 0))
+        return this.#forget(axesIn(this.#scanner.mask, this.#scanner.mask === 0 ? ALL_AXES : 0))
       case 'setPosition':
         this.#e = this.#length(LETTER.E)
+        return
+      case 'feedFactor':
+        return
+      case 'retraction':
+        if ((this.#scanner.mask & HAS_F) !== 0) this.#envelope.feedAfter(this.#feedValue(), 0)
         return
       case 'tool':
         return this.#changeTool(Number(WORD_NAMES[word]?.slice(1)))
@@ -287,9 +297,4 @@ export class Machine {
       this.#bits &= ~(MODAL_BIT.knownX << axis)
     }
   }
-}
-
-/** The axes among the letters of a line, or `otherwise` when it names none. */
-function axes(mask: number, otherwise: number): number {
-  return (mask & HAS_XYZ) === 0 ? otherwise : mask & HAS_XYZ
 }

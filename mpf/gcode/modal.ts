@@ -35,6 +35,11 @@ export interface ModalState {
   readonly flowPercent: number
 }
 
+/** SPEC 6.2: Z in micrometres, rounded to the nearest, halves up. */
+export function zMicrometres(state: ModalState): number {
+  return Math.floor((state.zNm + 500) / 1000)
+}
+
 /** SPEC 6.3: 56 bytes, big-endian. */
 export function encodeModal(state: ModalState): Uint8Array {
   const bytes = new Uint8Array(MODAL_BYTES)

@@ -7,7 +7,7 @@ import type { VerifiedBlock } from '../open.ts'
 import { isLayerComment } from './layers.ts'
 import type { MachineLimits, Refusal } from './limits.ts'
 import { Machine, type ProgramListeners } from './machine.ts'
-import { encodeModal, type ModalState } from './modal.ts'
+import { encodeModal, type ModalState, zMicrometres } from './modal.ts'
 import type { MachineProfile } from './profile.ts'
 
 const NM = 1000
@@ -41,7 +41,7 @@ export function createProgramCheck(
 ): ProgramCheck {
   const machine = new Machine(limitsOf(policy), refuse, options)
   const first = index[options.fromBlock ?? 0]
-  if (options.fromBlock && first) machine.restore(first.modal, first.firstLine - 1)
+  if (options.fromBlock && first) machine.restore(first.modal, first.firstLine - 1, first.layer)
   return {
     check(block) {
       const entry = index[block.index]
@@ -49,7 +49,12 @@ export function createProgramCheck(
         throw new MpfError('MPF_INDEX', `block ${block.index} starts at line ${machine.line + 1}`, {
           block: block.index,
         })
-      if (Buffer.compare(encodeModal(machine.modal()), entry.modalBytes) !== 0)
+      const modal = machine.modal()
+      if (entry.layer !== machine.layers || entry.zMicrometres !== zMicrometres(modal))
+        throw new MpfError('MPF_INDEX', `block ${block.index} begins at another layer or Z`, {
+          block: block.index,
+        })
+      if (Buffer.compare(encodeModal(modal), entry.modalBytes) !== 0)
         throw new MpfError(
           'MPF_MODAL',
           `state before line ${block.firstLine} differs from the index`,
@@ -193,12 +198,9 @@ export class CommandReader {
       const lf = text.indexOf(LF, from)
       this.#at = lf + 1
       this.#line++
+      if (text[from] === SEMICOLON && isLayerComment(text, from, lf)) this.#layer++
       while (text[from] === SPACE) from++
-      if (from === lf) continue
-      if (text[from] === SEMICOLON) {
-        if (isLayerComment(text, from, lf)) this.#layer++
-        continue
-      }
+      if (from === lf || text[from] === SEMICOLON) continue
       return { line: this.#line, text: command(text, from, lf), layer: this.#layer }
     }
     return undefined

@@ -41,6 +41,13 @@ export function bit(letter: string): number {
   return 1 << (letter.charCodeAt(0) - A)
 }
 
+export const ALL_AXES = bit('X') | bit('Y') | bit('Z')
+
+/** The axes among the letters of a line, or `otherwise` when it names none. */
+export function axesIn(mask: number, otherwise: number): number {
+  return (mask & ALL_AXES) === 0 ? otherwise : mask & ALL_AXES
+}
+
 /**
  * Scans lines one after another; the result of the last one stands in the fields.
  * `word` is an index into WORD_NAMES, EMPTY for a line without a command, or MALFORMED with `problem` saying why.

@@ -7,6 +7,8 @@ export type WordEffect =
   | 'arc'
   | 'home'
   | 'release'
+  | 'feedFactor'
+  | 'retraction'
   | 'inches'
   | 'millimetres'
   | 'absolute'
@@ -69,9 +71,9 @@ export const WORDS: Readonly<Record<string, WordModel>> = {
   M203: model('none', 'XYZE'),
   M204: model('none', 'SPRT'),
   M205: model('none', 'XYZEBSTJ'),
-  M207: model('none', 'SFZRW'),
-  M208: model('none', 'SFR'),
-  M220: model('none', 'SB'),
+  M207: model('retraction', 'SFZRW'),
+  M208: model('retraction', 'SFR'),
+  M220: model('feedFactor', 'SB'),
   M221: model('flow', 'S'), // T would set the flow of a tool that is not followed
   M400: model('none'),
   M420: model('none', 'SZ'),

@@ -1123,6 +1123,18 @@ const CONTENT: readonly Case[] = [
     },
     { passes: ['seek', ...NEEDS_KEYS] },
   ),
+  ...(
+    [
+      ['first-block-in-a-later-layer', 0, at => at.layer++],
+      ['layer-one-less', 1, at => at.layer--],
+      ['layer-one-more', 2, at => at.layer++],
+      ['z-one-micrometre-higher', 1, at => at.zMicrometres++],
+      ['z-one-micrometre-lower', 2, at => at.zMicrometres--],
+      ['first-block-above-zero', 0, at => at.zMicrometres++],
+    ] as readonly (readonly [string, number, (entry: Entry) => void])[]
+  ).map(([name, i, change]) =>
+    fault(`MPF_INDEX/${name}`, { entries: entry(i, change) }, { passes: ['seek', ...NEEDS_KEYS] }),
+  ),
   fault(
     'MPF_INDEX/one-line-more-signed',
     { manifest: add('enc.body.lines', 1) },
@@ -1231,6 +1243,23 @@ function frameFaults(): Case[] {
 /** A program whose last lines are wrong. */
 function program(name: `${'MPF_GCODE' | 'MPF_ENVELOPE'}/${string}`, lines: string): Case {
   return fault(name, { blocks: [...BLOCKS.slice(0, 2), `G90\nG1 X100 Y100 Z10 F3000\n${lines}\n`] })
+}
+
+/** A program that uses words its publisher signed and its printer takes beyond the usual ones. */
+function programWith(
+  words: readonly string[],
+  name: `MPF_ENVELOPE/${string}`,
+  lines: string,
+): Case {
+  const all = [...PROFILE.words, ...words]
+  return fault(
+    name,
+    {
+      blocks: [...BLOCKS.slice(0, 2), `G90\nG1 X100 Y100 Z10 F3000\n${lines}\n`],
+      manifest: put('pol.words', all),
+    },
+    { reader: { profile: { ...PROFILE, words: all } } },
+  )
 }
 
 const gcode = (name: string, lines: string) => program(`MPF_GCODE/${name}`, lines)
@@ -1369,6 +1398,11 @@ const PROGRAM: readonly Case[] = [
   envelope('filament-on-a-circle-a-float-cannot-see', 'M83\nG3 Y100.001 I-10 J0 E0.01'),
   envelope('filament-on-a-circle-almost-closed', 'M83\nG2 Y100.001 I-10 J0 E0.01'),
   envelope('filament-above-the-shorter-radius', 'M83\nG3 X99 Y100 I-10 J0 E10'),
+  programWith(['M220'], 'MPF_ENVELOPE/feed-factor-above-100', 'M220 S101'),
+  programWith(['M207'], 'MPF_ENVELOPE/retraction-lifts', 'M207 S1 Z0.2'),
+  programWith(['M207'], 'MPF_ENVELOPE/retraction-presses-down', 'M207 S1 Z-5'),
+  programWith(['M207'], 'MPF_ENVELOPE/retraction-too-fast', 'M207 S1 F12001'),
+  programWith(['M208'], 'MPF_ENVELOPE/recovery-too-fast', 'M208 F12001'),
   envelope('relative-from-unknown', 'G28 X\nG91\nG1 X1'),
   envelope('relative-from-unknown-after-homing-all', 'G28\nG91\nG1 Z1'),
   envelope('relative-from-a-released-axis', 'M84 X\nG91\nG1 X1'),

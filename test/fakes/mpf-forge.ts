@@ -249,7 +249,7 @@ function packBody(forgery: Forgery) {
   const machine = new Machine(NO_LIMITS, () => undefined, { isWidening: true })
   const frames: Uint8Array[] = []
   const entries: Entry[] = []
-  let [bodyOffset, line] = [0, 1]
+  let [bodyOffset, line, layer] = [0, 1, 0]
   for (const [i, text] of (forgery.blocks ?? BLOCKS).entries()) {
     const bytes = Buffer.from(text, 'latin1')
     const modal: ModalState = machine.modal()
@@ -262,13 +262,14 @@ function packBody(forgery: Forgery) {
       compressedBytes: frame.length,
       textBytes: bytes.length,
       firstLine: line,
-      layer: 0,
+      layer,
       zMicrometres: Math.round(modal.zNm / 1000),
       digest: sha256(bytes).subarray(0, 16),
       modal: encodeModal(modal),
     })
     bodyOffset += frame.length
     line += text.split('\n').length - 1
+    layer += text.match(/^;LAYER(?:_CHANGE|:)/gm)?.length ?? 0
   }
   const [textBytes, blocks] = [
     entries.reduce((sum, entry) => sum + entry.textBytes, 0),

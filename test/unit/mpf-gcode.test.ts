@@ -5,12 +5,29 @@ import { CommandReader, DEFAULT_WORDS } from '#mpf'
 import { type Arc, arcBounds, arcTravelNm } from '../../mpf/gcode/arc.ts'
 import { type MachineLimits, NO_LIMITS } from '../../mpf/gcode/limits.ts'
 import { Machine } from '../../mpf/gcode/machine.ts'
-import { decodeModal, encodeModal, MODAL_BIT, type ModalState } from '../../mpf/gcode/modal.ts'
+import {
+  decodeModal,
+  encodeModal,
+  MODAL_BIT,
+  type ModalState,
+  zMicrometres,
+} from '../../mpf/gcode/modal.ts'
 import { EMPTY, LineScanner, MALFORMED, WORD_NAMES } from '../../mpf/gcode/scanner.ts'
 
 const MM = 1e6
 const LIMITS: MachineLimits = {
-  words: new Set([...DEFAULT_WORDS, 'G10', 'M17', 'M18', 'M141', 'M191', 'M862']),
+  words: new Set([
+    ...DEFAULT_WORDS,
+    'G10',
+    'M17',
+    'M18',
+    'M141',
+    'M207',
+    'M208',
+    'M220',
+    'M191',
+    'M862',
+  ]),
   minNm: [0, 0, 0],
   maxNm: [200 * MM, 200 * MM, 200 * MM],
   maxFeedUmPerMin: 12_000_000,
@@ -679,6 +696,51 @@ test('the state does not depend on where the blocks are cut', async t => {
   t.pass()
 })
 
+test('a feed factor may slow, a retraction may not lift, and both keep to the feed limit', async t => {
+  const lines = [
+    ...[
+      'M220 S100',
+      'M220 S0',
+      'M220 S99.5 B',
+      'M220 B',
+      'M220',
+      'M207 S2 F12000 Z0',
+      'M208 S1 F900',
+    ],
+    ...['M207', 'M207 R1 W2'],
+  ]
+  for (const line of lines) t.same(run(`${line}\n`).refused, [], line)
+  for (const line of ['M220 S-1', 'M220 S', 'M207 Z', 'M207 F', 'M208 F-1'])
+    t.same(run(`${line}\n`).refused, ['MPF_GCODE 1'], line)
+  for (const line of [
+    'M220 S100.000001',
+    'M220 S999',
+    'M207 Z0.2',
+    'M207 Z-1',
+    'M207 F12001',
+    'M208 F12001',
+  ])
+    t.same(run(`${line}\n`).refused, ['MPF_ENVELOPE 1'], line)
+  const machine = new Machine(NO_LIMITS, () => undefined, { isWidening: true })
+  machine.run(Buffer.from('M207 S1 F3000\nM208 F2400\n'))
+  t.equal(machine.limits().maxFeedUmPerMin, 3_000_000, 'a writer signs it')
+  t.equal(machine.modal().feedUmPerMin, 0, 'it is no feed of a move')
+})
+
+test('counts layers by marks in the first column, and Z to the nearest micrometre', async t => {
+  const machine = new Machine(LIMITS, () => undefined)
+  machine.run(Buffer.from(';LAYER:0\n ;LAYER:1\nG28 ;LAYER:2\n;LAYER_CHANGE\n;LAYERS\n'))
+  t.equal(machine.layers, 2)
+  for (const [zNm, um] of [
+    [1499, 1],
+    [1500, 2],
+    [-1500, -1],
+    [-1501, -2],
+    [0, 0],
+  ] as const)
+    t.equal(zMicrometres({ ...machine.modal(), zNm }), um)
+})
+
 test('hands out commands without comments and spaces, with their line and layer', async t => {
   const text = Buffer.from(
     ' G28 ; home\n\n;LAYER:0\nG1 X1\n;LAYER_CHANGE\n  ;LAYER:x\nM104 S0   \n; end\n',
@@ -688,7 +750,7 @@ test('hands out commands without comments and spaces, with their line and layer'
   t.same(commands, [
     { line: 11, text: 'G28', layer: 4 },
     { line: 14, text: 'G1 X1', layer: 5 },
-    { line: 17, text: 'M104 S0', layer: 7 },
+    { line: 17, text: 'M104 S0', layer: 6 },
     undefined,
   ])
 })
