@@ -1,9 +1,9 @@
-/** The meta stream (SPEC 4.6): what authorised printers and viewers may know about the part, and the block index. */
+/** The meta stream (SPEC 6.5): what authorised printers and viewers may know about the part, and the block index. */
 
 import { z } from 'zod'
 import { view } from './container.ts'
 import { MpfError } from './errors.ts'
-import { MAX_THUMBNAIL_BYTES, MAX_THUMBNAILS } from './limits.ts'
+import { MAX_THUMBNAIL_BYTES, MAX_THUMBNAIL_PIXELS, MAX_THUMBNAILS } from './limits.ts'
 import { count, encodeJson, parseSigned } from './schema.ts'
 
 const TAG = { info: 1, thumbnail: 2, geometry: 3, index: 4 } as const
@@ -72,11 +72,33 @@ export interface PartMetadata {
   readonly geometry: PartGeometry | undefined
 }
 
-/** A thumbnail's kind by its magic, or undefined. */
+const PNG_HEAD = Buffer.from('\x89PNG\r\n\x1a\n\0\0\0\rIHDR', 'latin1')
+const QOI_HEAD = Buffer.from('qoif', 'latin1')
+/** Bytes up to the end of the first chunk (PNG 5.6), of the header (QOI): what says how large the picture is. */
+const PNG_HEAD_BYTES = 33
+const QOI_HEAD_BYTES = 14
+
+/**
+ * A thumbnail's kind by its header, or undefined for a picture MPF may not carry: of another kind, over 1 MiB, or not 1 to 1024
+ * pixels wide and high. Nothing behind the header is looked at.
+ */
 export function thumbnailKind(bytes: Uint8Array): Thumbnail['kind'] | undefined {
-  const magic = Buffer.from(bytes.subarray(0, 8)).toString('latin1')
-  if (magic === '\x89PNG\r\n\x1a\n') return 'png'
-  return magic.startsWith('qoif') ? 'qoi' : undefined
+  if (bytes.length > MAX_THUMBNAIL_BYTES) return undefined
+  const startsWith = (head: Uint8Array) =>
+    Buffer.compare(bytes.subarray(0, head.length), head) === 0
+  if (startsWith(PNG_HEAD) && bytes.length >= PNG_HEAD_BYTES)
+    return isSmall(bytes, PNG_HEAD.length) ? 'png' : undefined
+  if (startsWith(QOI_HEAD) && bytes.length >= QOI_HEAD_BYTES)
+    return isSmall(bytes, QOI_HEAD.length) ? 'qoi' : undefined
+  return undefined
+}
+
+/** Width and height as two u32 at `at`: so in both kinds. */
+function isSmall(bytes: Uint8Array, at: number): boolean {
+  const fields = view(bytes)
+  return [fields.getUint32(at), fields.getUint32(at + 4)].every(
+    pixels => pixels > 0 && pixels <= MAX_THUMBNAIL_PIXELS,
+  )
 }
 
 /** Records `tag u16 | length u32 | bytes`, tags ascending: info, thumbnails, geometry, index. */
@@ -113,8 +135,7 @@ export function decodeMetadata(bytes: Uint8Array): {
     throw new MpfError('MPF_META', `${pictures.length} thumbnails`)
   const thumbnails = pictures.map(picture => {
     const kind = thumbnailKind(picture)
-    if (!kind || picture.length > MAX_THUMBNAIL_BYTES)
-      throw new MpfError('MPF_META', 'a thumbnail of no known kind or size')
+    if (!kind) throw new MpfError('MPF_META', 'a thumbnail of another kind or size')
     return { kind, bytes: picture }
   })
   return {

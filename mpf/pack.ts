@@ -1,4 +1,4 @@
-/** The producer's side of the program (SPEC 9.1): normalised lines to compressed blocks of whole layers, measured on the way. */
+/** The producer's side of the program (SPEC 9): normalised lines to compressed blocks of whole layers, measured on the way. */
 
 import { blockDigest, compressBlock } from './blocks.ts'
 import { MpfError } from './errors.ts'
@@ -12,7 +12,7 @@ import { createNormaliseReport, normaliseLines } from './gcode/normalise.ts'
 import type { MachineProfile } from './gcode/profile.ts'
 import { profileLimits } from './gcode/program.ts'
 import { SlicerComments, type SlicerFacts } from './gcode/slicer-comments.ts'
-import { MAX_BLOCK_BYTES, MAX_THUMBNAIL_BYTES, MAX_THUMBNAILS } from './limits.ts'
+import { MAX_BLOCK_BYTES, MAX_THUMBNAILS } from './limits.ts'
 import type { SignedPolicy } from './manifest.ts'
 import { type PartGeometry, type Thumbnail, thumbnailKind } from './metadata.ts'
 import type { SealedBlock } from './seal.ts'
@@ -75,7 +75,7 @@ export class ProgramPacker {
     return this.facts.thumbnails
       .flatMap(bytes => {
         const kind = thumbnailKind(bytes)
-        return kind && bytes.length <= MAX_THUMBNAIL_BYTES ? [{ kind, bytes }] : []
+        return kind ? [{ kind, bytes }] : []
       })
       .slice(0, MAX_THUMBNAILS)
   }

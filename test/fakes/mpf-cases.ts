@@ -23,8 +23,10 @@ import {
   MADE_AT_S,
   OTHER_TENANT,
   PROFILE,
+  pngHead,
   privateKey,
   publicKey,
+  qoiHead,
   type Reader,
   trustBundle,
 } from './mpf-world.ts'
@@ -976,7 +978,7 @@ function modal(i: number, change: (bytes: Buffer) => Buffer) {
   })
 }
 
-const PNG = Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(40)])
+const PNG = pngHead(16, 16)
 
 const CONTENT: readonly Case[] = [
   fault('MPF_META/padding-not-zero', { metaPadding: flip(-1) }),
@@ -1027,6 +1029,29 @@ const CONTENT: readonly Case[] = [
   fault('MPF_META/thumbnail-of-no-known-kind', {
     records: records => records.toSpliced(1, 0, [2, Buffer.from('GIF89a')]),
   }),
+  ...(
+    [
+      ['png-too-wide', pngHead(1025, 16)],
+      ['png-too-high', pngHead(16, 1025)],
+      ['png-without-width', pngHead(0, 16)],
+      ['png-of-4-gigapixels', pngHead(0xffffffff, 0xffffffff)],
+      ['png-without-its-header-chunk', flip(12)(pngHead(16, 16))],
+      ['png-header-of-another-length', flip(11)(pngHead(16, 16))],
+      ['png-cut-inside-its-header', pngHead(16, 16).subarray(0, 32)],
+      ['png-of-a-signature-only', pngHead(16, 16).subarray(0, 8)],
+      ['png-above-1-mib', Buffer.concat([pngHead(16, 16), Buffer.alloc(1_048_576)])],
+      ['qoi-too-wide', qoiHead(1025, 16)],
+      ['qoi-too-high', qoiHead(16, 1025)],
+      ['qoi-without-height', qoiHead(16, 0)],
+      ['qoi-cut-inside-its-header', qoiHead(16, 16).subarray(0, 13)],
+      ['empty', Buffer.alloc(0)],
+    ] as const
+  ).map(([name, picture]) =>
+    fault(`MPF_META/thumbnail-${name}`, {
+      records: records => records.toSpliced(1, 0, [2, picture]),
+      ...(picture.length > 1_000_000 && { segmentBytes: 65536 }),
+    }),
+  ),
   fault('MPF_META/info-duplicate-member', { info: '{"title":"a","title":"b","layers":0}' }),
   fault('MPF_META/info-unknown-member', { info: '{"title":"a","layers":0,"x":1}' }),
   fault('MPF_META/info-without-title', { info: '{"layers":0}' }),

@@ -151,6 +151,26 @@ export const POLICY: SignedPolicy = {
   line: 76,
 }
 
+/** As much of a PNG as says how large it is. */
+export function pngHead(width: number, height: number): Buffer {
+  const png = Buffer.concat([
+    Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex'),
+    Buffer.alloc(40),
+  ])
+  png.writeUInt32BE(width, 16)
+  png.writeUInt32BE(height, 20)
+  return png
+}
+
+/** A QOI header and its end mark. */
+export function qoiHead(width: number, height: number): Buffer {
+  const qoi = Buffer.concat([Buffer.from('qoif'), Buffer.alloc(17), Buffer.of(1)])
+  qoi.writeUInt32BE(width, 4)
+  qoi.writeUInt32BE(height, 8)
+  qoi[12] = 3
+  return qoi
+}
+
 /** What the printer knows and wants when it reads. */
 export interface Reader {
   readonly trust: TrustBundle

@@ -8,7 +8,15 @@ import { isLayerComment } from '../../mpf/gcode/layers.ts'
 import { createNormaliseReport, normaliseLines } from '../../mpf/gcode/normalise.ts'
 import { WORD_NAMES } from '../../mpf/gcode/scanner.ts'
 import { SlicerComments, type SlicerFacts } from '../../mpf/gcode/slicer-comments.ts'
-import { PROFILE, reader, readFileText, sealText, source } from '../fakes/mpf-world.ts'
+import {
+  PROFILE,
+  pngHead,
+  qoiHead,
+  reader,
+  readFileText,
+  sealText,
+  source,
+} from '../fakes/mpf-world.ts'
 import { sharedPath } from '../shared.ts'
 
 async function normalise(chunks: readonly (string | Uint8Array)[], strip?: ReadonlySet<string>) {
@@ -197,7 +205,7 @@ function factsOf(text: string): SlicerFacts {
   return comments.facts
 }
 
-const PNG = Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(100, 7)])
+const PNG = Buffer.concat([pngHead(16, 16), Buffer.alloc(60, 7)])
 
 test('reads what PrusaSlicer writes', async t => {
   const picture = PNG.toString('base64').replace(/.{78}/g, '$&\n; ')
@@ -262,6 +270,23 @@ test('takes nothing from comments that only look alike', async t => {
 ; thumbnail begin 1x1
 ; thumbnail end`)
   t.same(facts, { filamentUm: [], filamentMg: [], filamentNames: [], thumbnails: [] })
+})
+
+test('keeps only the pictures MPF may carry', async t => {
+  const pictures = [pngHead(16, 16), pngHead(2000, 16), Buffer.from('GIF89a'), qoiHead(1, 1024)]
+  const packer = new ProgramPacker({ level: 1 })
+  const text = pictures.map(picture => {
+    const base64 = picture.toString('base64')
+    return `; thumbnail begin 16x16 ${base64.length}\n; ${base64}\n; thumbnail end\n`
+  })
+  await packer.check([Buffer.from(`${text.join('')}G28\n`)])
+  t.same(
+    packer.thumbnails().map(({ kind, bytes }) => [kind, Buffer.from(bytes).toString('hex')]),
+    [
+      ['png', pictures[0]?.toString('hex')],
+      ['qoi', pictures[3]?.toString('hex')],
+    ],
+  )
 })
 
 test('a thumbnail that never ends costs a bounded amount', async t => {
