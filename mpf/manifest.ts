@@ -27,21 +27,33 @@ const micrometres = z.tuple([int32, int32, int32])
 const deciC = z.int().min(0).max(0xffff)
 const streamSchema = { hdr: base64urlBytes(FLOE_HEADER_BYTES), clen: count, plen: count }
 
+/** SPEC 4.2: the range of an axis that is never commanded. No position lies in it, so that the program check refuses each. */
+export const NEVER_MIN_UM = 1
+export const NEVER_MAX_UM = 0
+
 /** What the program does at most; the reader proves the program inside it, line by line. Integers only. */
-export const policySchema = z.strictObject({
-  /** Printer models it was made for; empty = any whose limits contain the rest. */
-  model: z.array(z.string().min(1).max(64)).max(32),
-  nozzleUm: count.max(100_000),
-  words: z.array(z.string().regex(/^[GMT](0|[1-9][0-9]{0,2})$/)).max(256),
-  hotendDeciC: z.array(deciC).max(4),
-  bedDeciC: deciC,
-  chamberDeciC: deciC,
-  feedUmPerMin: count.max(0xffffffff),
-  extrusionUmPerMm: count.max(0xffffffff),
-  minUm: micrometres,
-  maxUm: micrometres,
-  line: z.int().min(1).max(MAX_COMMAND_BYTES),
-})
+export const policySchema = z
+  .strictObject({
+    /** Printer models it was made for; empty = any whose limits contain the rest. */
+    model: z.array(z.string().min(1).max(64)).max(32),
+    nozzleUm: count.max(100_000),
+    words: z.array(z.string().regex(/^[GMT](0|[1-9][0-9]{0,2})$/)).max(256),
+    hotendDeciC: z.array(deciC).max(4),
+    bedDeciC: deciC,
+    chamberDeciC: deciC,
+    feedUmPerMin: count.max(0xffffffff),
+    extrusionUmPerMm: count.max(0xffffffff),
+    minUm: micrometres,
+    maxUm: micrometres,
+    line: z.int().min(1).max(MAX_COMMAND_BYTES),
+  })
+  // The empty range has one spelling; any other upside-down one is a mistake.
+  .refine(({ minUm, maxUm }) =>
+    minUm.every((min, axis) => {
+      const max = maxUm[axis] ?? min
+      return min <= max || (min === NEVER_MIN_UM && max === NEVER_MAX_UM)
+    }),
+  )
 export type SignedPolicy = z.infer<typeof policySchema>
 
 const manifestSchema = z.strictObject({

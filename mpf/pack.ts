@@ -13,7 +13,7 @@ import type { MachineProfile } from './gcode/profile.ts'
 import { profileLimits } from './gcode/program.ts'
 import { SlicerComments, type SlicerFacts } from './gcode/slicer-comments.ts'
 import { MAX_BLOCK_BYTES, MAX_THUMBNAILS } from './limits.ts'
-import type { SignedPolicy } from './manifest.ts'
+import { NEVER_MAX_UM, NEVER_MIN_UM, type SignedPolicy } from './manifest.ts'
 import { type PartGeometry, type Thumbnail, thumbnailKind } from './metadata.ts'
 import type { SealedBlock } from './seal.ts'
 
@@ -169,9 +169,9 @@ export function policyFor(
   limits: MachineLimits,
   machine: { readonly models: readonly string[]; readonly nozzleUm: number },
 ): SignedPolicy {
-  const um = (nm: readonly number[], round: (value: number) => number) => {
-    const [x = 0, y = 0, z = 0] = nm.map(value =>
-      Number.isFinite(value) ? round(value / 1000) : 0,
+  const um = (nm: readonly number[], round: (value: number) => number, never: number) => {
+    const [x = never, y = never, z = never] = nm.map(value =>
+      Number.isFinite(value) ? round(value / 1000) : never,
     )
     return [x, y, z] as [number, number, number]
   }
@@ -185,8 +185,8 @@ export function policyFor(
     feedUmPerMin: limits.maxFeedUmPerMin,
     // SPEC 6.3: one more than measured, for readers whose arcs differ in the last bit.
     extrusionUmPerMm: limits.maxExtrusionUmPerMm === 0 ? 0 : limits.maxExtrusionUmPerMm + 1,
-    minUm: um(limits.minNm, Math.floor),
-    maxUm: um(limits.maxNm, Math.ceil),
+    minUm: um(limits.minNm, Math.floor, NEVER_MIN_UM),
+    maxUm: um(limits.maxNm, Math.ceil, NEVER_MAX_UM),
     line: Math.max(1, limits.maxCommandBytes),
   }
 }

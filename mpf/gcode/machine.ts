@@ -175,7 +175,7 @@ export class Machine {
         return this.#forget(axesIn(this.#scanner.mask, this.#scanner.mask === 0 ? ALL_AXES : 0))
       case 'setPosition':
         this.#e = this.#length(LETTER.E)
-        return
+        return this.#envelope.expectFilament(this.#e)
       case 'feedFactor':
         return
       case 'retraction':
@@ -223,6 +223,7 @@ export class Machine {
       const e = this.#length(LETTER.E)
       this.#e = (this.#bits & MODAL_BIT.relativeE) === 0 ? e : this.#e + e
       this.#fed = this.#e - eBefore
+      this.#envelope.expectFilament(this.#e)
     }
     if (unknown !== 0) this.#travelSquared = 0
     if ((mask & HAS_F) !== 0) this.#feed = this.#envelope.feedAfter(this.#feedValue(), this.#feed)

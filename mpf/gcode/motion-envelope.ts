@@ -6,6 +6,7 @@ const AXIS_NAMES = 'XYZ'
 /** SPEC 4.2: positions are signed as 32-bit micrometres. */
 const MIN_POSITION_NM = -(2 ** 31) * 1000
 const MAX_POSITION_NM = (2 ** 31 - 1) * 1000
+const MAX_E_NM = 2 ** 49
 const MAX_FEED_UM_PER_MIN = 0xffffffff
 /** One less than a policy can state: a writer signs one more than it measured. */
 const MAX_EXTRUSION_UM_PER_MM = 0xfffffffe
@@ -30,6 +31,11 @@ export class MotionEnvelope {
     this.maxExtrusionUmPerMm = limits.maxExtrusionUmPerMm
     this.#isWidening = isWidening
     this.#refuse = refuse
+  }
+
+  /** SPEC 6.3: what keeps inches exact. */
+  expectFilament(eNm: number): void {
+    if (Math.abs(eNm) > MAX_E_NM) this.#refuse('MPF_ENVELOPE', 'E beyond any spool')
   }
 
   expectInside(axis: number, lowNm: number, highNm: number): void {

@@ -135,6 +135,9 @@ export function checkMachine(policy: SignedPolicy, profile: MachineProfile): voi
   const [signed, printer] = [limitsOf(policy), profileLimits(profile)]
   const exceeds = (a: readonly number[], b: readonly number[]) =>
     a.some((value, i) => value > (b[i] ?? 0))
+  const isCommanded = (_: number, axis: number) =>
+    (signed.minNm[axis] ?? 0) <= (signed.maxNm[axis] ?? 0)
+  const commanded = (nm: readonly number[]) => nm.filter(isCommanded)
   const foreignWord = policy.words.find(word => !printer.words.has(word))
   const misfits: readonly (readonly [boolean, string])[] = [
     [
@@ -147,7 +150,8 @@ export function checkMachine(policy: SignedPolicy, profile: MachineProfile): voi
     ],
     [foreignWord !== undefined, `uses ${foreignWord}`],
     [
-      exceeds(printer.minNm, signed.minNm) || exceeds(signed.maxNm, printer.maxNm),
+      exceeds(commanded(printer.minNm), commanded(signed.minNm)) ||
+        exceeds(commanded(signed.maxNm), commanded(printer.maxNm)),
       'positions outside the machine',
     ],
     [signed.maxFeedUmPerMin > printer.maxFeedUmPerMin, `feed ${policy.feedUmPerMin / 1000} mm/min`],

@@ -503,6 +503,13 @@ const MANIFEST: readonly Case[] = [
       ['without-extrusion-cap', put('pol.extrusionUmPerMm', undefined)],
       ['negative-extrusion-cap', put('pol.extrusionUmPerMm', -1)],
       ['extrusion-cap-of-33-bits', put('pol.extrusionUmPerMm', 2 ** 32)],
+      [
+        'range-upside-down',
+        (payload: Json) => {
+          put('pol.minUm', [0, 0, 2])(payload)
+          put('pol.maxUm', [0, 0, 0])(payload)
+        },
+      ],
       ['position-of-33-bits', put('pol.maxUm', [2 ** 31, 0, 0])],
       ['five-hotends', put('pol.hotendDeciC', [1, 1, 1, 1, 1])],
       ['file-id-of-15-bytes', put('fid', b64(Buffer.alloc(15)))],
@@ -1410,6 +1417,9 @@ const PROGRAM: readonly Case[] = [
   envelope('inches', 'G20\nG1 X8'),
   envelope('feed-too-high', 'G1 X1 F12001'),
   envelope('feed-too-high-in-inches', 'G20\nG1 F473'),
+  envelope('filament-beyond-any-spool', 'G1 E562949954'),
+  envelope('filament-beyond-any-spool-by-g92', 'G92 E-562949954'),
+  envelope('filament-beyond-any-spool-by-steps', 'G92 E562949953\nM83\nG1 E1'),
   envelope('filament-above-travel', 'G92 E0\nG1 X101 E1.001'),
   envelope('filament-above-travel-relative', 'M83\nG1 X103 Y104 E5.001'),
   envelope('filament-above-travel-in-z', 'M83\nG1 Z10.1 E0.2'),
@@ -1447,6 +1457,22 @@ const PROGRAM: readonly Case[] = [
   envelope('helix-too-high', 'G2 X110 Y100 I5 Z201'),
 ]
 
+/** A file whose publisher signed that no axis is ever commanded. */
+const still = (name: string, lines: string) =>
+  fault(`MPF_ENVELOPE/${name}`, {
+    blocks: [`G28\n${lines}\n`],
+    manifest: payload => {
+      put('pol.minUm', [1, 1, 1])(payload)
+      put('pol.maxUm', [0, 0, 0])(payload)
+    },
+  })
+
+const STILL: readonly Case[] = [
+  still('axis-never-commanded-to-0', 'G1 X0'),
+  still('axis-never-commanded-to-1-um', 'G1 Y0.001'),
+  still('axis-never-commanded-between', 'G1 Z0.0005'),
+]
+
 const MODAL: readonly Case[] = [
   ...(
     [
@@ -1476,5 +1502,6 @@ export const CASES: readonly Case[] = [
   ...INTEGRITY,
   ...CONTENT,
   ...PROGRAM,
+  ...STILL,
   ...MODAL,
 ]

@@ -9,6 +9,7 @@ import { createNormaliseReport, normaliseLines } from '../../mpf/gcode/normalise
 import { WORD_NAMES } from '../../mpf/gcode/scanner.ts'
 import { SlicerComments, type SlicerFacts } from '../../mpf/gcode/slicer-comments.ts'
 import {
+  inspectFile,
   PROFILE,
   pngHead,
   qoiHead,
@@ -170,6 +171,24 @@ test('measures exactly what the program does, in the units of the manifest', asy
     maxUm: [3000, 2000, 200],
     line: 'G1 X1.0005 Y2 Z0.2 F1500'.length,
   })
+})
+
+test('an axis that is never commanded fits any printer, one commanded to 0 does not', async t => {
+  const profile = { ...PROFILE, limitsMm: { min: [5, 5, 5], max: [250, 250, 250] } } as const
+  const file = await sealText('G28\nG1 X5 Y6\nM104 S200\n')
+  const by = reader({ profile })
+  t.equal((await readFileText(source(file), by)).toString(), 'G28\nG1 X5 Y6\nM104 S200\n')
+  const { manifest } = await inspectFile(source(file), by)
+  const { minUm, maxUm } = manifest.payload.pol
+  t.same(
+    [minUm, maxUm],
+    [
+      [5000, 6000, 1],
+      [5000, 6000, 0],
+    ],
+  )
+  const zero = await sealText('G28\nG1 X5 Y6 Z0\n')
+  await t.rejects(readFileText(source(zero), by), { code: 'MPF_POLICY' })
 })
 
 test('names each line a printer would refuse, and keeps going', async t => {
