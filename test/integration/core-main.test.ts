@@ -52,6 +52,14 @@ async function untilState(socket: string, state: string): Promise<void> {
   }
 }
 
+/** A print of which no line was acknowledged is not one to go on with. */
+async function untilLineAcked(socket: string): Promise<void> {
+  for (;;) {
+    const list = await ask(socket, 'jobs.list', { state: 'printing' })
+    if (!JSON.stringify(list).includes('"line":0,')) return
+  }
+}
+
 t.test('says how it is used, and what is wrong with its configuration', async t => {
   const [usage] = await once(mpfd([]), 'exit')
   t.equal(usage, 2)
@@ -68,6 +76,7 @@ t.test('prints over its socket and, told to end, stops the machine and says so',
   await untilState(socket, 'ready')
   t.match(await ask(socket, 'print.start'), { state: 'printing', use: 1 })
   t.match(await ask(socket, 'print.start'), { failure: { data: { code: 'JOB_NONE_READY' } } })
+  await untilLineAcked(socket)
   const exited = once(child, 'exit')
   child.kill('SIGTERM')
   t.strictSame(await exited, [0, null])
