@@ -15,6 +15,7 @@ import {
   startDeskCore,
   until,
 } from '../fakes/cloud-bench.ts'
+import { seeded } from '../fakes/cloud-random.ts'
 import { edKey } from '../fakes/cloud-roster.ts'
 import { type DeskPrinter, program, seal } from '../fakes/core-printer.ts'
 
@@ -30,17 +31,6 @@ async function voice(
     onMessage: async (topic, payload) => heard(topic, payload),
     signal: AbortSignal.timeout(10_000),
   })
-}
-
-/** A small generator with a seed, so that a failure can be run again (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }
 
 test('messages dropped, doubled and put out of order: every event once, in order, proven', async t => {
