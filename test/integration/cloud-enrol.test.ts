@@ -1,8 +1,6 @@
 /** A printer gets its certificate with a token, once; renews it with the old one; and nothing else gets one. */
 
 import { createPublicKey, X509Certificate } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { systemClock } from '#lib/clock.ts'
@@ -11,7 +9,7 @@ import { IdentityStore } from '../../firmware/cloud/identity.ts'
 import { issueServer } from '../../fleet/ca.ts'
 import { startEstServer } from '../../fleet/est-server.ts'
 import { Tokens } from '../../fleet/tokens.ts'
-import { fleet, printer, startCourier, startDeskCore, until } from '../fakes/cloud-bench.ts'
+import { fleet, printer } from '../fakes/cloud-bench.ts'
 
 const REGION = 'local'
 
@@ -103,21 +101,4 @@ test('a certificate of another authority renews nothing', async t => {
   await t.rejects(renewIdentity(store, identity, { url, ca: on.tenant.authority.certPem }), {
     code: 'CLOUD_ENROL',
   })
-})
-
-test('a courier whose certificate ends soon renews it, proves it at the broker, and records it', async t => {
-  const directory = await mkdtemp(join(tmpdir(), 'cloud-renew-'))
-  t.teardown(() => rm(directory, { recursive: true }))
-  const { made, on } = await desk(t)
-  const store = new IdentityStore(made.config.cloud?.identityDirectory ?? '')
-  // A certificate of 20 days is due at once: renewal begins 30 days before the end.
-  const { certifyShort } = await import('../fakes/cloud-short.ts')
-  await certifyShort(store, on.tenant, 'P-1', 20)
-  await using core = await startDeskCore(made)
-  await using _courier = startCourier(made)
-  await until(() =>
-    core.journal.events(0, 100).some(({ type }) => type === 'cloud.certificate_renewed'),
-  )
-  const now = await store.current()
-  t.ok((now?.notAfterMs ?? 0) - Date.now() > 80 * 86_400_000)
 })
