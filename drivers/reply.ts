@@ -11,6 +11,8 @@ export type Reply =
       /** What the acknowledgement says besides (Smoothie's and Klipper's M114, M115). */
       readonly report?: Reply
     }
+  /** An `ok` whose one damaged character leaves no doubt what it was. What it acknowledged has to be asked. */
+  | { readonly kind: 'damagedOk'; readonly text: string }
   /** The acknowledgement of an M105: never numbered, even under ADVANCED_OK. */
   | { readonly kind: 'okTemperatures'; readonly temperatures: Temperatures }
   | { readonly kind: 'resend'; readonly from: number }

@@ -7,6 +7,15 @@ const RESEND = /^(?:Resend:|rs) ?N?(\d{1,10})$/
 const LAST_LINE = /Last Line: (\d{1,10})$/
 const LINK_ERRORS =
   /^Error:(?:checksum mismatch|Line Number is not Last Line Number|No Checksum with line number|No Line Number with checksum)/
+/** As a link error begins on the wire: one that was damaged on its way is still none that stops the machine. */
+const LINK_ERROR_WORDS = [
+  'Error:checksum mismatch, Last Line: ',
+  'Error:Line Number is not Last Line Number+1, Last Line: ',
+  'Error:No Checksum with line number, Last Line: ',
+]
+const DAMAGED_CHARS = 3
+/** Two of `ok N1234567 P15 B63`, run together where the line feed between them was damaged. */
+const LONGEST_OK_CHARS = 48
 const UNKNOWN_COMMAND = /^echo:Unknown command: "(.*)"$/
 const BUSY = /^echo:busy: (.+)$/
 const CAPABILITY = /^Cap:([A-Z0-9_]+):([01])$/
@@ -23,7 +32,12 @@ export function parseReply(line: string): Reply {
   const text = line.endsWith('\r') ? line.slice(0, -1) : line
   if (text.startsWith('ok')) return parseOk(text)
   if (text.startsWith('echo:')) return parseEcho(text)
-  return parseAlarm(text) ?? parseReport(text) ?? { kind: 'message', text }
+  return parseAlarm(text) ?? parseReport(text) ?? parseDamage(text)
+}
+
+function parseDamage(text: string): Reply {
+  const isOk = text.length <= LONGEST_OK_CHARS && (text[0] === 'o' || text[1] === 'k')
+  return { kind: isOk ? 'damagedOk' : 'message', text }
 }
 
 function parseOk(text: string): Reply {
@@ -39,7 +53,7 @@ function parseOk(text: string): Reply {
   const temperatures = text.startsWith('ok ') ? parseTemperatures(text) : undefined
   if (temperatures) return { kind: 'okTemperatures', temperatures }
   // Looks like an acknowledgement but is none we know: taken for damaged, because an ok too few is safe and one too many is not.
-  return { kind: 'message', text }
+  return parseDamage(text)
 }
 
 function parseEcho(text: string): Reply {
@@ -56,12 +70,21 @@ function parseAlarm(text: string): Reply | undefined {
   if (from !== undefined) return { kind: 'resend', from: Number(from) }
   if (text.startsWith('Error:')) {
     const lastLine = LAST_LINE.exec(text)?.[1]
-    if (lastLine !== undefined || LINK_ERRORS.test(text))
+    if (lastLine !== undefined || LINK_ERRORS.test(text) || isNearLinkError(text))
       return { kind: 'linkError', lastLine: numberOf(lastLine), text }
     return { kind: 'fatal', text }
   }
   if (text.startsWith('!!') || FATAL.test(text)) return { kind: 'fatal', text }
   return text === 'start' ? START : undefined
+}
+
+function isNearLinkError(text: string): boolean {
+  return LINK_ERROR_WORDS.some(words => {
+    let damaged = 0
+    for (let i = 0; i < words.length && damaged <= DAMAGED_CHARS; i++)
+      if (text[i] !== words[i]) damaged++
+    return damaged <= DAMAGED_CHARS
+  })
 }
 
 function parseReport(text: string): Reply | undefined {

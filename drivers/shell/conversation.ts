@@ -13,6 +13,7 @@ import type { Feed } from './feed.ts'
 import type { Health } from './health.ts'
 import { Outbox } from './outbox.ts'
 import { Progress } from './progress.ts'
+import { Repair } from './repair.ts'
 import { eventOf, faultOf, isWorking } from './reports.ts'
 import { Sender } from './sender.ts'
 import { StatusDesk, type StatusReply } from './status-desk.ts'
@@ -38,6 +39,7 @@ export class Conversation {
   readonly #health: Health
   readonly #statusDesk = new StatusDesk()
   readonly #sender: Sender
+  readonly #repair: Repair
   readonly progress: Progress
   #failure: DriverError | undefined
   #isStartExpected = false
@@ -61,10 +63,21 @@ export class Conversation {
       onResumed: () => this.progress.moved(),
     })
     this.progress = new Progress(options.clock, options.tuning, this.window)
+    this.#repair = new Repair({
+      ...options,
+      window: this.window,
+      isDumb: () => this.#isDumb,
+      probe: () => this.probe(),
+      settled: () => this.settled(),
+    })
   }
 
   get failure(): DriverError | undefined {
     return this.#failure
+  }
+
+  get #isDumb(): boolean {
+    return this.#failure !== undefined || this.isDetached
   }
 
   get inFlight(): number {
@@ -104,7 +117,7 @@ export class Conversation {
 
   /** Writes the status question of dialects that have one. */
   askStatus(): void {
-    if (this.#dialect.probe.kind !== 'bytes' || this.isDetached || this.#failure) return
+    if (this.#dialect.probe.kind !== 'bytes' || this.#isDumb) return
     this.window.statusAskedAt ??= this.window.cursor - 1
     this.#sender.write(this.#dialect.probe.bytes)
   }
@@ -146,7 +159,7 @@ export class Conversation {
   /** Asks how far the controller is: by a line of its own, or beside the queue. */
   probe(): void {
     if (this.progress.probed()) this.#health.stalls++
-    if (this.#failure || this.isDetached || this.window.settlingFrom !== undefined) return
+    if (this.#isDumb || this.window.settlingFrom !== undefined) return
     if (this.#dialect.probe.kind === 'bytes') return this.askStatus()
     this.#sender.write(this.outbox.nextProbe())
   }
@@ -200,14 +213,16 @@ export class Conversation {
           from: verdict.from,
           reason: 'line damaged or lost',
         })
-        return this.#settleLater()
+        return this.#repair.settleLater()
       case 'probe':
-        return this.#settleLater()
+        return this.#repair.settleLater()
+      case 'lost':
+        return this.#repair.askLater()
       case 'noise': {
         const text = `${verdict.resends} resends in ${this.window.next} lines`
         this.outbox.feed?.stop(new DriverError('DRIVER_NOISE', text))
         this.#acknowledged(before)
-        return this.#settleLater()
+        return this.#repair.settleLater()
       }
       case 'refused':
         return this.#refused(verdict.n, verdict.reason, before)
@@ -234,23 +249,10 @@ export class Conversation {
     this.#sender.pause()
     this.#clock.sleep(this.#tuning.holdStopMs).then(
       () => {
-        if (this.#failure || this.isDetached) return
+        if (this.#isDumb) return
         this.#isStartExpected = true
         this.#sender.write(reset)
         this.#sender.pause()
-      },
-      () => undefined,
-    )
-  }
-
-  #settleLater(): void {
-    // Stale lines of the window must have crossed the wire and been refused.
-    const settleMs = this.#tuning.settleMs + this.#health.wireMs(this.window.outstandingBytes)
-    this.#clock.sleep(settleMs).then(
-      () => {
-        if (this.#failure || this.isDetached) return
-        if (this.window.settlingFrom === undefined) this.probe()
-        else this.settled()
       },
       () => undefined,
     )

@@ -19,6 +19,7 @@ export function eventOf(reply: Reply): ControllerEvent | undefined {
       return reply.position && { kind: 'position', position: reply.position }
     case 'echo':
     case 'message':
+    case 'damagedOk':
       return { kind: 'message', text: reply.text }
     default:
       return undefined

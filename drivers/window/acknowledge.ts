@@ -66,7 +66,8 @@ export function settle(window: SendWindow<unknown>): void {
 export function shrink(window: SendWindow<unknown>): Verdict | undefined {
   window.resends++
   window.thresholdLines = Math.max(1, Math.floor(window.windowLines / 2))
-  window.windowLines = 1
+  // Where acknowledgements carry numbers, the second line in flight makes good the lost acknowledgement of the first.
+  window.windowLines = window.isNumbered ? 2 : 1
   window.cleanAcks = 0
   window.noiseLevel++
   if (window.noiseLevel > window.limits.noiseBurst)

@@ -8,7 +8,7 @@ import {
   shrink,
 } from './acknowledge.ts'
 import { entryOf, RING_LINES, type SendWindow } from './send-window.ts'
-import { NOTHING, PROBE, type Verdict } from './verdict.ts'
+import { LOST, NOTHING, PROBE, type Verdict } from './verdict.ts'
 
 /** Marks repeat after this many lines: far more than can be in flight or in history. */
 export const MARK_MODULUS = 10_000
@@ -30,6 +30,8 @@ export function hearNumbered(window: SendWindow<unknown>, reply: Reply): Verdict
   switch (reply.kind) {
     case 'ok':
       return expecting === 'bareOk' && reply.line === undefined ? NOTHING : hearOk(window, reply)
+    case 'damagedOk':
+      return expecting === 'bareOk' ? NOTHING : LOST
     case 'okTemperatures':
       return acknowledgeFirst(window, 'temperatures')
     case 'mark':
@@ -82,9 +84,9 @@ function hearUnknown(window: SendWindow<unknown>, text: string): Verdict {
       if (entryOf(window, n)?.by === 'mark') return hearMark(window, n % MARK_MODULUS)
       return NOTHING
     }
-  // The tail of a line cut by the firmware's own flush: never sent by us, so its ok acknowledges nothing.
+  // A line that lost its number, or the tail of one cut by the firmware's own flush: never sent like this, so its ok acknowledges nothing.
   window.expecting = 'bareOk'
-  return NOTHING
+  return LOST
 }
 
 /** `B` never exceeds BUFSIZE-1, the slot of the acknowledged line itself: believed once it was said twice. */

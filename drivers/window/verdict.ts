@@ -8,6 +8,8 @@ export type Verdict =
   | { readonly kind: 'resend'; readonly from: number }
   /** The reply cannot be right: ask again. */
   | { readonly kind: 'probe' }
+  /** An acknowledgement or a line was lost: ask, unless what follows tells as much. */
+  | { readonly kind: 'lost' }
   | { readonly kind: 'noise'; readonly resends: number }
   /** The controller did not execute line `n` of the window. */
   | { readonly kind: 'refused'; readonly n: number; readonly reason: string }
@@ -17,3 +19,4 @@ export type Verdict =
 export const NOTHING: Verdict = Object.freeze({ kind: 'nothing' })
 export const ACKED: Verdict = Object.freeze({ kind: 'acked' })
 export const PROBE: Verdict = Object.freeze({ kind: 'probe' })
+export const LOST: Verdict = Object.freeze({ kind: 'lost' })

@@ -69,6 +69,43 @@ t.test('stops when the firmware acknowledges a numberless line it was never sent
   t.strictSame(say(window, 'ok P15 B3'), ['impossible'])
 })
 
+t.test('asks at once when an acknowledgement came damaged', async t => {
+  // Recorded on Marlin 2.1.2.1 at 0.2 % of noise a byte.
+  const damaged = ['ok N1690P14 B3', 'ok N306 P!4 B3', '\u00efk N113 P3 B2', 'o{']
+  for (const line of damaged) t.strictSame(say(windowWith(2), line), ['lost'], line)
+  t.strictSame(say(windowWith(2), 'ok N1 P0 B3\u000eok N2 P0 B3'), ['lost'], 'run together')
+  t.strictSame(say(windowWith(2), 'Cap:LO^G_FILENAME:0'), ['nothing'], 'any other reply')
+})
+
+t.test('asks at once when a line was executed without the number it was sent with', async t => {
+  const window = windowWith(1)
+  t.strictSame(say(window, 'echo:Unknown command: "L1 G1 X0"', 'ok'), ['lost', 'nothing'])
+  t.equal(window.acked, 0)
+})
+
+t.test('takes a damaged link error for one, never for a halt', async t => {
+  const window = windowWith(4)
+  const error = 'Error:Line Number iw not Last Line Number+1, Last \\fine: 1'
+  t.strictSame(say(window, 'ok', error, 'Resend: 2', 'ok'), [
+    'acked',
+    'nothing',
+    'resend',
+    'nothing',
+  ])
+})
+
+t.test(
+  'keeps a second line in flight after a resend where acknowledgements are numbered',
+  async t => {
+    const numbered = windowWith(4)
+    say(numbered, 'ok N1 P15 B3', 'Error:checksum mismatch, Last Line: 1', 'Resend: 2')
+    t.equal(numbered.windowLines, 2)
+    const plain = windowWith(4)
+    say(plain, 'ok', 'Error:checksum mismatch, Last Line: 1', 'Resend: 2')
+    t.equal(plain.windowLines, 1)
+  },
+)
+
 t.test('swallows exactly the bare ok that follows a Resend', async t => {
   const window = windowWith(4)
   const verdicts = say(

@@ -1,0 +1,56 @@
+/** After damage: waits until what was in flight has crossed the wire, then rewinds or asks. */
+import type { Clock } from '#lib/clock.ts'
+import type { Tuning } from '../tuning.ts'
+import { inFlightLines, type SendWindow } from '../window/send-window.ts'
+import type { Health } from './health.ts'
+
+export interface RepairOptions {
+  readonly clock: Clock
+  readonly tuning: Tuning
+  readonly window: SendWindow<unknown>
+  readonly health: Health
+  /** True while nothing may be written. */
+  readonly isDumb: () => boolean
+  readonly probe: () => void
+  readonly settled: () => void
+}
+
+export class Repair {
+  readonly #options: RepairOptions
+  #isAskDue = false
+
+  constructor(options: RepairOptions) {
+    this.#options = options
+  }
+
+  /** A resend was asked for, or a reply cannot be right: rewinds once the stale lines of the window were refused, or asks. */
+  settleLater(): void {
+    const { window, probe, settled } = this.#options
+    this.#later(() => {
+      if (window.settlingFrom === undefined) probe()
+      else settled()
+    })
+  }
+
+  /** An acknowledgement or a line was lost: asks, unless what is under way tells as much. */
+  askLater(): void {
+    if (this.#isAskDue) return
+    this.#isAskDue = true
+    const { window, probe } = this.#options
+    const { acked } = window
+    this.#later(() => {
+      if (window.acked === acked && inFlightLines(window) > 0) probe()
+    })
+  }
+
+  #later(act: () => void): void {
+    const { clock, tuning, window, health, isDumb } = this.#options
+    clock.sleep(tuning.settleMs + health.wireMs(window.outstandingBytes)).then(
+      () => {
+        this.#isAskDue = false
+        if (!isDumb()) act()
+      },
+      () => undefined,
+    )
+  }
+}
