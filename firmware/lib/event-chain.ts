@@ -1,6 +1,6 @@
 /** What an event's hash covers: the one canonical encoding of an entry, chained to the entry before. Pure; both ends recompute it. */
 
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 
 /** One entry as stored. `detail` is the stored JSON text itself, so that verification parses nothing. */
 export interface ChainedEntry {
@@ -38,7 +38,7 @@ export function canonicalEntry(entry: ChainedEntry): string {
 
 /** SHA-256 of the stored detail, hex. */
 export function detailDigest(detail: string): string {
-  return createHash('sha256').update(detail, 'utf8').digest('hex')
+  return hash('sha256', detail, 'hex')
 }
 
 /** SHA-256 over the previous hash and the entry's canonical text. */

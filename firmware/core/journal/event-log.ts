@@ -8,7 +8,7 @@ import { statement } from './database.ts'
 import { EVENTS, type EventEntry } from './events.ts'
 import { CHAIN_START, type ChainedEntry, canonicalDetail, chainHash } from './hash-chain.ts'
 
-const seqRow = z.object({ seq: z.int() })
+const headSchema = z.object({ seq: z.int().nullable(), hash: z.instanceof(Uint8Array).nullable() })
 
 /** Wall time of a record and how far it can be believed. */
 export interface TimeStamp {
@@ -43,6 +43,8 @@ const rowSchema = z
     hash: z.instanceof(Uint8Array),
   })
   .transform(({ at_ms, ...row }) => ({ ...row, atMs: at_ms }))
+const rowsSchema = z.array(rowSchema)
+const detailSchema = z.record(z.string(), z.unknown())
 
 type EventRow = ChainedEntry & Pick<EventView, 'severity'> & { readonly hash: Uint8Array }
 
@@ -55,10 +57,9 @@ export class EventLog {
 
   /** Writes one entry. Call inside a transaction: the number and the hash depend on the entry before. */
   append(entry: EventEntry, stamp: TimeStamp): EventView {
-    const last = this.#rows('ORDER BY sequence DESC LIMIT 1')[0]
+    const head = this.#head()
     const chained: Omit<EventRow, 'hash'> = {
-      // AUTOINCREMENT's own memory, not the last row: a number is never given twice, even after tampering.
-      sequence: this.#highestEver() + 1,
+      sequence: head.highestEver + 1,
       atMs: Math.trunc(stamp.atMs),
       clock: stamp.quality,
       type: entry.type,
@@ -69,7 +70,7 @@ export class EventLog {
       message: entry.message.toWellFormed(),
       detail: canonicalDetail(entry.detail ?? {}),
     }
-    const row = { ...chained, hash: chainHash(last?.hash ?? CHAIN_START, chained) }
+    const row = { ...chained, hash: chainHash(head.hash, chained) }
     statement(
       this.#database,
       `INSERT INTO events (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -100,7 +101,7 @@ export class EventLog {
 
   /** Recomputes the whole chain a slice at a time; stops at the first break. Rejects with `signal.reason`. */
   async verify(signal: AbortSignal): Promise<ChainVerdict> {
-    const highest = this.#highestEver()
+    const { highestEver } = this.#head()
     let hash: Uint8Array = CHAIN_START
     let entries = 0
     for (let after = 0; ; ) {
@@ -118,23 +119,26 @@ export class EventLog {
       await yieldToOthers()
     }
     // A cut-off tail leaves a good chain; the counter SQLite keeps beside it tells.
-    if (entries < highest) return { entries, isIntact: false, brokenAt: entries + 1 }
+    if (entries < highestEver) return { entries, isIntact: false, brokenAt: entries + 1 }
     return { entries, isIntact: true, brokenAt: null }
   }
 
-  #highestEver(): number {
+  /** The newest hash, and AUTOINCREMENT's own memory, not the last row: a number is never given twice, even after tampering. */
+  #head(): { readonly highestEver: number; readonly hash: Uint8Array } {
     const row = statement(
       this.#database,
-      `SELECT seq FROM sqlite_sequence WHERE name = 'events'`,
+      `SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'events') AS seq,
+         (SELECT hash FROM events ORDER BY sequence DESC LIMIT 1) AS hash`,
     ).get()
-    return seqRow.safeParse(row).data?.seq ?? 0
+    const { seq, hash } = headSchema.parse(row)
+    return { highestEver: seq ?? 0, hash: hash ?? CHAIN_START }
   }
 
   #rows(tail: string, ...parameters: readonly number[]): readonly EventRow[] {
     const rows = statement(this.#database, `SELECT ${COLUMNS} FROM events ${tail}`).all(
       ...parameters,
     )
-    return z.array(rowSchema).parse(rows)
+    return rowsSchema.parse(rows)
   }
 }
 
@@ -147,7 +151,7 @@ function viewOf(row: EventRow): EventView {
     job: row.job,
     code: row.code,
     message: row.message,
-    detail: z.record(z.string(), z.unknown()).parse(JSON.parse(row.detail)),
+    detail: detailSchema.parse(JSON.parse(row.detail)),
     hash: Buffer.from(row.hash).toString('hex'),
     clock: row.clock,
   }
