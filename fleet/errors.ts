@@ -8,7 +8,8 @@ export const FLEET_ERROR_CODES = [
   'FLEET_CHAIN_BROKEN', // an event does not follow from the one before
   'FLEET_RECORD_DIFFERS', // a record is not what its event says
   'FLEET_CHECKPOINT', // a signed log head contradicts the events received
-  'FLEET_PRINTER_UNKNOWN', // nothing was heard of this printer yet
+  'FLEET_PRINTER_UNKNOWN', // nothing was heard of this printer yet, or no key of it is known
+  'FLEET_PROOF', // evidence about a log does not hold
   'FLEET_NO_ANSWER', // the printer did not answer in time
 ] as const
 

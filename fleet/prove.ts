@@ -67,8 +67,8 @@ export function extendLog(log: LogRow, device: string, records: readonly unknown
   return { ...log, size, hash }
 }
 
-/** The record is exactly what the mapping makes of its entry: the courier cannot tell another story than the core. */
-function expectRecord(value: unknown, device: string, sequence: number): OcsfRecord {
+/** The record is exactly what the mapping makes of its entry: the courier cannot tell another story than the core. @throws FleetError FLEET_RECORD_DIFFERS */
+export function expectRecord(value: unknown, device: string, sequence: number): OcsfRecord {
   const differs = (what: string) =>
     new FleetError('FLEET_RECORD_DIFFERS', `record ${sequence}: ${what}`)
   const record = recordSchema.safeParse(value).data

@@ -122,3 +122,45 @@ function splitOf(size: number): number {
   while (k * 2 < size) k *= 2
   return k
 }
+
+/** RFC 9162 2.1.4.2: whether the tree of `second` leaves is that of `first` leaves with more at its end. */
+export function isConsistent(
+  sizes: { readonly first: number; readonly second: number },
+  proof: readonly Uint8Array[],
+  firstRoot: Uint8Array,
+  secondRoot: Uint8Array,
+): boolean {
+  const { first, second } = sizes
+  if (first < 1 || first > second) return false
+  if (first === second) return proof.length === 0 && Buffer.from(firstRoot).equals(secondRoot)
+  const isPower = Number.isInteger(Math.log2(first))
+  const path = isPower ? [firstRoot, ...proof] : proof
+  const roots = proof.length === 0 ? undefined : rootsAlong(path, first - 1, second - 1)
+  return (
+    roots !== undefined &&
+    Buffer.from(roots.first).equals(firstRoot) &&
+    Buffer.from(roots.second).equals(secondRoot)
+  )
+}
+
+/** Both roots as the nodes of a consistency proof give them; undefined when it has too few or too many. */
+function rootsAlong(
+  [start = EMPTY_ROOT, ...rest]: readonly Uint8Array[],
+  fn: number,
+  sn: number,
+): { readonly first: Uint8Array; readonly second: Uint8Array } | undefined {
+  let level = 0
+  const at = (number: number) => Math.floor(number / 2 ** level)
+  while (at(fn) % 2 === 1) level += 1
+  let [first, second] = [start, start]
+  for (const node of rest) {
+    if (at(sn) === 0) return undefined
+    if (at(fn) % 2 === 1 || at(fn) === at(sn)) {
+      first = nodeHash(node, first)
+      second = nodeHash(node, second)
+      while (at(fn) % 2 === 0 && at(fn) !== 0) level += 1
+    } else second = nodeHash(second, node)
+    level += 1
+  }
+  return at(sn) === 0 ? { first, second } : undefined
+}

@@ -1,0 +1,70 @@
+/** `fleet command`: one signed verb to one printer, and its answer. */
+
+import { setTimeout as wait } from 'node:timers/promises'
+import { topicOf } from '#cloud'
+import { VERBS } from '#lib/command-statement.ts'
+import { roleOf, signCommand } from '../commands.ts'
+import { FleetError } from '../errors.ts'
+import type { FleetStore } from '../store.ts'
+import { openTenant } from '../tenant.ts'
+import { dial, openStore, say, usage, type Verb } from '../verb.ts'
+
+const ANSWER_TRIES = 150
+const ANSWER_WAIT_MS = 200
+
+export const command: Verb = {
+  summary: 'send a signed command and wait for the answer',
+  synopsis: ['command VERB --to SERIAL --broker URL [--arg NAME=VALUE]... [--both]'],
+  description: `Verbs: ${VERBS.join(', ')}.
+
+Prints the printer's signed answer, also when it refused: see "outcome". A worker (fleet serve) must be receiving.
+
+  --arg NAME=VALUE  an argument of the verb
+  --both            sign with both command authorities: wipe, retire, reuse, and unlock after a security lock`,
+  run: async (values, [word], signal) => {
+    const verb = VERBS.find(each => each === word)
+    if (verb === undefined || values.to === '') usage('expected a verb and --to SERIAL')
+    const tenant = await openTenant(values.tenant)
+    using store = openStore(values)
+    const first = await tenant.key('security')
+    const keys = values.both ? [first, await tenant.key('second')] : [first]
+    const { id, envelope } = signCommand(
+      {
+        ...{ device: values.to, tenant: tenant.id, verb, role: roleOf(verb), issuer: 'fleet' },
+        ...{ args: argsOf(values.arg), atMs: Date.now() },
+      },
+      keys,
+    )
+    await using link = await dial(values, tenant, signal)
+    const after = store.contiguous(values.to, 'resp')
+    await link.publish({ topic: topicOf(values.to, 'cmd'), payload: envelope, expiryS: 600 })
+    say(JSON.stringify(await answerOf(store, values.to, id, after)))
+  },
+}
+
+/** The printer's answer as a worker stores it. @throws FleetError FLEET_NO_ANSWER */
+async function answerOf(
+  store: FleetStore,
+  device: string,
+  id: string,
+  after: number,
+): Promise<unknown> {
+  for (let tries = 0; tries < ANSWER_TRIES; tries++) {
+    for (const { value } of store.items(device, 'resp', after, 100)) {
+      const { payload } = value as { readonly payload: string }
+      const result = JSON.parse(Buffer.from(payload, 'base64').toString('utf8')) as { id: string }
+      if (result.id === id) return result
+    }
+    await wait(ANSWER_WAIT_MS)
+  }
+  throw new FleetError('FLEET_NO_ANSWER', 'not answered in 30 s')
+}
+
+function argsOf(pairs: readonly string[]): Record<string, string | boolean> {
+  return Object.fromEntries(
+    pairs.map(pair => {
+      const [name = '', value = ''] = pair.split('=')
+      return [name, value === 'true' ? true : value]
+    }),
+  )
+}
