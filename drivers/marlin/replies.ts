@@ -7,7 +7,7 @@ const RESEND = /^(?:Resend:|rs) ?N?(\d{1,10})$/
 const LAST_LINE = /Last Line: (\d{1,10})$/
 const LINK_ERRORS =
   /^Error:(?:checksum mismatch|Line Number is not Last Line Number|No Checksum with line number|No Line Number with checksum)/
-/** As a link error begins on the wire: one that was damaged on its way is still none that stops the machine. */
+/** As link errors begin: one that was damaged on its way is still none that stops the machine. */
 const LINK_ERROR_WORDS = [
   'Error:checksum mismatch, Last Line: ',
   'Error:Line Number is not Last Line Number+1, Last Line: ',
@@ -17,6 +17,7 @@ const DAMAGED_CHARS = 3
 /** Two of `ok N1234567 P15 B63`, run together where the line feed between them was damaged. */
 const LONGEST_OK_CHARS = 48
 const UNKNOWN_COMMAND = /^echo:Unknown command: "(.*)"$/
+const UNKNOWN_COMMAND_WORDS = 'echo:Unknown command: "'
 const BUSY = /^echo:busy: (.+)$/
 const CAPABILITY = /^Cap:([A-Z0-9_]+):([01])$/
 const POSITION = /^X:(-?\d+\.\d+) Y:(-?\d+\.\d+) Z:(-?\d+\.\d+) E:(-?\d+\.\d+)/
@@ -36,6 +37,8 @@ export function parseReply(line: string): Reply {
 }
 
 function parseDamage(text: string): Reply {
+  if (isNear(text, UNKNOWN_COMMAND_WORDS))
+    return { kind: 'unknownCommand', text: text.slice(UNKNOWN_COMMAND_WORDS.length) }
   const isOk = text.length <= LONGEST_OK_CHARS && (text[0] === 'o' || text[1] === 'k')
   return { kind: isOk ? 'damagedOk' : 'message', text }
 }
@@ -62,6 +65,7 @@ function parseEcho(text: string): Reply {
   const reason = BUSY.exec(text)?.[1]
   if (reason !== undefined) return { kind: 'busy', reason }
   if (FATAL.test(text)) return { kind: 'fatal', text }
+  if (isNear(text, UNKNOWN_COMMAND_WORDS)) return parseDamage(text)
   return { kind: 'echo', text: text.slice('echo:'.length) }
 }
 
@@ -70,7 +74,11 @@ function parseAlarm(text: string): Reply | undefined {
   if (from !== undefined) return { kind: 'resend', from: Number(from) }
   if (text.startsWith('Error:')) {
     const lastLine = LAST_LINE.exec(text)?.[1]
-    if (lastLine !== undefined || LINK_ERRORS.test(text) || isNearLinkError(text))
+    if (
+      lastLine !== undefined ||
+      LINK_ERRORS.test(text) ||
+      LINK_ERROR_WORDS.some(words => isNear(text, words))
+    )
       return { kind: 'linkError', lastLine: numberOf(lastLine), text }
     return { kind: 'fatal', text }
   }
@@ -78,13 +86,12 @@ function parseAlarm(text: string): Reply | undefined {
   return text === 'start' ? START : undefined
 }
 
-function isNearLinkError(text: string): boolean {
-  return LINK_ERROR_WORDS.some(words => {
-    let damaged = 0
-    for (let i = 0; i < words.length && damaged <= DAMAGED_CHARS; i++)
-      if (text[i] !== words[i]) damaged++
-    return damaged <= DAMAGED_CHARS
-  })
+/** Whether `text` begins with `words`, a few of them damaged. */
+function isNear(text: string, words: string): boolean {
+  let damaged = 0
+  for (let i = 0; i < words.length && damaged <= DAMAGED_CHARS; i++)
+    if (text[i] !== words[i]) damaged++
+  return damaged <= DAMAGED_CHARS
 }
 
 function parseReport(text: string): Reply | undefined {

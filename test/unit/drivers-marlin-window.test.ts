@@ -83,6 +83,12 @@ t.test('asks at once when a line was executed without the number it was sent wit
   t.equal(window.acked, 0)
 })
 
+t.test('swallows the ok of a refused fragment whose report came damaged', async t => {
+  const window = windowWith(2)
+  const report = 'echo:Unknown commend: "n1001 G1 X0.1"'
+  t.strictSame(say(window, 'ok N1 P0 B3', report, 'ok P0 B3'), ['acked', 'lost', 'nothing'])
+})
+
 t.test('takes a damaged link error for one, never for a halt', async t => {
   const window = windowWith(4)
   const error = 'Error:Line Number iw not Last Line Number+1, Last \\fine: 1'
