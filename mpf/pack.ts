@@ -8,7 +8,7 @@ import { type MachineLimits, NO_LIMITS } from './gcode/limits.ts'
 import { Machine } from './gcode/machine.ts'
 import { zMicrometres } from './gcode/modal.ts'
 import type { NormaliseReport } from './gcode/normalise.ts'
-import { createNormaliseReport, normaliseLines } from './gcode/normalise.ts'
+import { createNormaliseReport, normaliseLines, wordOf } from './gcode/normalise.ts'
 import type { MachineProfile } from './gcode/profile.ts'
 import { profileLimits } from './gcode/program.ts'
 import { SlicerComments, type SlicerFacts } from './gcode/slicer-comments.ts'
@@ -23,13 +23,15 @@ const SEMICOLON = 59
 export interface RefusedLine {
   readonly code: 'MPF_GCODE' | 'MPF_ENVELOPE'
   readonly line: number
+  /** The command, as `strip` names it; absent where a line has none. */
+  readonly word?: string
   readonly problem: string
 }
 
 export interface PackOptions {
   /** zstd level, 1 to 22. */
   readonly level: number
-  /** Words whose lines are emptied. */
+  /** Words (`M117`) and macros (`TIMELAPSE_TAKE_FRAME`) whose lines are emptied. */
   readonly strip?: ReadonlySet<string>
   /** The printer to check against; without one only the format's own grammar is. */
   readonly profile?: MachineProfile
@@ -49,13 +51,19 @@ export class ProgramPacker {
   readonly #check: Machine | undefined
   readonly #comments = new SlicerComments()
   readonly #meter = createGeometryMeter()
+  /** The lines being measured, and which of them were refused: each is named once. */
+  #block: readonly Buffer[] = []
+  readonly #refusedHere = new Set<number>()
 
   constructor(options: PackOptions) {
     this.#options = options
     const refuse = (code: RefusedLine['code'], line: number, problem: string) => {
+      if (this.#refusedHere.has(line)) return
+      this.#refusedHere.add(line)
       this.refusedLines++
-      if (this.refused.length < (options.maxRefused ?? 1000))
-        this.refused.push({ code, line, problem })
+      if (this.refused.length >= (options.maxRefused ?? 1000)) return
+      const word = wordOf(this.#block[line - this.lines - 1]?.toString('latin1') ?? '')
+      this.refused.push({ code, line, ...(word !== undefined && { word }), problem })
     }
     this.#measure = new Machine(NO_LIMITS, refuse, { isWidening: true, onMove: this.#meter.onMove })
     this.#check = options.profile && new Machine(profileLimits(options.profile), refuse)
@@ -151,6 +159,8 @@ export class ProgramPacker {
       modal,
     }
     for (const line of lines) this.#readComment(line)
+    this.#block = lines
+    this.#refusedHere.clear()
     this.#measure.run(text)
     this.#check?.run(text)
     this.lines += lines.length

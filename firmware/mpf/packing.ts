@@ -8,6 +8,16 @@ import { type CommandContext, EXIT } from './command.ts'
 import { createProgress } from './progress.ts'
 
 const MAX_SHOWN = 20
+/** SPEC 6.5 */
+const MAX_MATERIALS = 16
+const MAX_NAME_CHARACTERS = 256
+const TOOL_WORDS = ['T0', 'T1', 'T2', 'T3']
+/** What only tells, labels, films or checks: stripped, the same part is printed. Settings of motion are not among them. */
+const HARMLESS = [
+  ...['M31', 'M75', 'M76', 'M77', 'M115', 'M117', 'M118', 'M300', 'M486', 'M555', 'M862'],
+  ...['EXCLUDE_OBJECT_DEFINE', 'EXCLUDE_OBJECT_START', 'EXCLUDE_OBJECT_END'],
+  ...['SET_PRINT_STATS_INFO', 'SET_DISPLAY_TEXT', 'TIMELAPSE_TAKE_FRAME', 'TIMELAPSE_RENDER'],
+]
 
 export const PACK_OPTIONS = {
   strip: { type: 'string' },
@@ -15,7 +25,11 @@ export const PACK_OPTIONS = {
   level: { type: 'string' },
 } as const satisfies ParseArgsOptionsConfig
 
-export const PACK_HELP = `  --strip WORDS    comma-separated words whose lines are emptied (M117,M862); each is reported
+export const PACK_HELP = `  --strip WORDS    comma-separated words and macros whose lines are emptied (M117,M862); each is reported. 'harmless' stands
+                   for what only tells, labels, films or checks:
+                   ${HARMLESS.slice(0, 11).join(' ')}
+                   ${HARMLESS.slice(11, 14).join(' ')}
+                   ${HARMLESS.slice(14).join(' ')}
   --profile FILE   a printer's configuration: refuse now what that printer would refuse, line by line
   --level N        zstd level 1 to 22 (default 19)`
 
@@ -27,13 +41,18 @@ export function createPacker(
   let bytes = 0
   return new ProgramPacker({
     level: context.integer('level', [1, 22], 19),
-    strip: new Set((context.text('strip') ?? '').split(',').filter(Boolean)),
+    strip: wordsToStrip(context.text('strip') ?? ''),
     ...(profile && { profile }),
     onProgress(blockBytes) {
       bytes += blockBytes
       progress(bytes)
     },
   })
+}
+
+function wordsToStrip(list: string): ReadonlySet<string> {
+  const words = list.split(/[ ,]+/).filter(Boolean)
+  return new Set(words.flatMap(word => (word === 'harmless' ? HARMLESS : word.toUpperCase())))
 }
 
 /** The profile named by --profile. @throws ConfigError */
@@ -66,14 +85,21 @@ export function describePart(
   }
 }
 
+/** Slicers list either every filament there is or, in order, those the print uses. */
 function materialsOf(packer: ProgramPacker): NonNullable<PartMetadata['info']['materials']> {
-  const { filamentUm, filamentMg, filamentNames } = packer.facts
-  return filamentUm.map((lengthUm, tool) => {
-    const massMg = filamentMg[tool]
+  const { filamentUm, filamentMg, filamentNames, filamentTools } = packer.facts
+  const isEveryFilament = filamentUm.length === filamentNames.length
+  const used = TOOL_WORDS.filter(word => packer.limits().words.has(word)).map(word =>
+    TOOL_WORDS.indexOf(word),
+  )
+  const tools = filamentTools.length > 0 ? filamentTools : isEveryFilament ? [] : used
+  return filamentUm.slice(0, MAX_MATERIALS).map((lengthUm, position) => {
+    const tool = tools[position] ?? position
+    const massMg = filamentMg[position]
     return {
       tool,
       kind: 'plastic' as const,
-      name: filamentNames[tool] ?? '',
+      name: (filamentNames[tool] ?? '').slice(0, MAX_NAME_CHARACTERS),
       lengthUm,
       ...(massMg !== undefined && { massMg }),
     }
@@ -98,8 +124,10 @@ export function reportChanges(context: CommandContext, packer: ProgramPacker): v
 export function refuse(context: CommandContext, packer: ProgramPacker): number {
   if (context.isJson)
     context.print(JSON.stringify({ refusedLines: packer.refusedLines, refused: packer.refused }))
-  for (const { code, line, problem } of packer.refused.slice(0, MAX_SHOWN))
-    context.note(`mpf: ${code}: line ${line}: ${problem}`)
+  for (const { code, line, word, problem } of packer.refused.slice(0, MAX_SHOWN))
+    context.note(`mpf: ${code}: line ${line}: ${word === undefined ? '' : `${word}: `}${problem}`)
+  for (const [word, lines] of Map.groupBy(packer.refused, ({ word }) => word ?? 'no command'))
+    context.note(`mpf: ${word}: ${lines.length} lines refused (first: line ${lines[0]?.line})`)
   context.note(`mpf: ${packer.refusedLines} lines refused; nothing was written`)
   return EXIT.CONTENT
 }

@@ -9,6 +9,8 @@ export interface Arc {
   readonly i: number
   readonly j: number
   readonly isClockwise: boolean
+  /** It may go round once more. */
+  readonly isWhole?: boolean
 }
 
 const QUARTER_TURN = Math.PI / 2
@@ -32,7 +34,8 @@ export function arcBounds(arc: Arc): readonly [number, number, number, number] {
   const centreY = arc.fromY + arc.j
   const start = Math.atan2(-arc.j, -arc.i)
   const end = Math.atan2(arc.toY - centreY, arc.toX - centreX)
-  const isClosed = Math.hypot(arc.toX - arc.fromX, arc.toY - arc.fromY) <= SAME_POINT_NM
+  const isClosed =
+    arc.isWhole || Math.hypot(arc.toX - arc.fromX, arc.toY - arc.fromY) <= SAME_POINT_NM
   const sweep = isClosed ? 2 * Math.PI : sweepOf(arc.isClockwise ? start - end : end - start)
   // The end point may lie off the start's circle; the larger radius bounds both. A controller keeps to the start's until
   // the end angle and goes straight to the end point from there, or spirals.

@@ -8,6 +8,8 @@ export type LineProblem = readonly [code: Parameters<Refusal>[0], problem: strin
 const A = 65
 /** 100 percent, in millionths. */
 const MAX_FACTOR = 100e6
+/** Marlin refuses more than 100 turns, in millionths. */
+const MAX_TURNS = 100e6
 
 type Check = (line: LineReading) => LineProblem | undefined
 
@@ -23,6 +25,8 @@ const CHECKS: Partial<Record<WordEffect, Check>> = {
     if (!has('I') && !has('J')) return ['MPF_GCODE', 'an arc without a centre']
     if ((number('I') ?? 0) === 0 && (number('J') ?? 0) === 0)
       return ['MPF_GCODE', 'an arc around its own start']
+    const turns = number('P') ?? 0
+    if (turns < 0 || turns > MAX_TURNS) return ['MPF_GCODE', 'turns out of range']
     return undefined
   },
   setPosition: ({ number }) =>

@@ -15,7 +15,7 @@ import { WORDS } from './words.ts'
 const LF = 10
 const SEMICOLON = 59
 /** Index of each parameter letter in the scanner's values. */
-const LETTER = { E: 4, F: 5, I: 8, J: 9 } as const
+const LETTER = { E: 4, F: 5, I: 8, J: 9, P: 15 } as const
 /** X, Y and Z stand together at the end of the alphabet. */
 const FIRST_AXIS = 23
 const AXIS_NAMES = 'XYZ'
@@ -25,6 +25,7 @@ const HAS_E = bit('E')
 const HAS_F = bit('F')
 const HAS_I = bit('I')
 const HAS_J = bit('J')
+const HAS_P = bit('P')
 const HAS_Z = bit('Z')
 /** How far a reader lets an arc's box exceed the signed one (SPEC 6.3). */
 const ARC_SLACK_NM = 1000
@@ -279,7 +280,8 @@ export class Machine {
     const j = (mask & HAS_J) === 0 ? 0 : this.#length(LETTER.J)
     this.#move()
     const [toX, toY, toZ] = this.#position as unknown as readonly [number, number, number]
-    const arc: Arc = { fromX, fromY, toX, toY, i, j, isClockwise }
+    const isWhole = (mask & HAS_P) !== 0 && this.#scanner.values[LETTER.P] !== 0
+    const arc: Arc = { fromX, fromY, toX, toY, i, j, isClockwise, isWhole }
     const [lowX, lowY, highX, highY] = arcBounds(arc)
     // Sines differ in their last bit between libraries: what a writer measured, another reader must accept.
     const slackNm = this.#isWidening ? 0 : ARC_SLACK_NM

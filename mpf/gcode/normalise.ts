@@ -30,7 +30,7 @@ export function createNormaliseReport(): NormaliseReport {
 /**
  * Cuts chunks of raw text into normalised lines, each ending in LF. An empty or missing last line adds nothing.
  * @throws MpfError MPF_GCODE for a line longer than a block
- * @param strip words (`M117`) whose whole line becomes an empty one, so that line numbers stay the slicer's
+ * @param strip words as `wordOf` says them whose whole line becomes an empty one, so that line numbers stay the slicer's
  */
 export async function* normaliseLines(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -61,6 +61,16 @@ async function* rawLines(
   if (rest.length > 0) yield Buffer.concat([rest, Uint8Array.of(LF)])
 }
 
+/**
+ * What to call a line's command: `M117` (without leading zeros and suffix), or the name of a Klipper macro in capitals.
+ * Undefined for a line without one.
+ */
+export function wordOf(line: string): string | undefined {
+  const [, letter, number, name] =
+    /^ *(?:([A-Z])0*([0-9]+)(?![0-9_])|([A-Z_][A-Z0-9_]*))/i.exec(line) ?? []
+  return letter === undefined ? name?.toUpperCase() : `${letter.toUpperCase()}${number}`
+}
+
 const PLAIN = /^[\x20-\x7e]*\n$/
 
 function normaliseLine(
@@ -70,12 +80,10 @@ function normaliseLine(
   strip: ReadonlySet<string>,
 ): Buffer {
   const text = raw.toString('latin1')
-  if (strip.size > 0) {
-    const word = /^ *([A-Z][A-Z_]*[0-9]*)/.exec(text)?.[1]
-    if (word !== undefined && strip.has(word)) {
-      report.stripped.set(word, [...(report.stripped.get(word) ?? []), line])
-      return Buffer.of(LF)
-    }
+  const word = strip.size > 0 ? wordOf(text) : undefined
+  if (word !== undefined && strip.has(word)) {
+    report.stripped.set(word, [...(report.stripped.get(word) ?? []), line])
+    return Buffer.of(LF)
   }
   if (raw.length <= MAX_LINE_BYTES && PLAIN.test(text)) return raw
   return repairLine(raw, report)

@@ -1,4 +1,4 @@
-/** What slicers write about a part in their comments: PrusaSlicer, SuperSlicer, OrcaSlicer, Slic3r and Cura. */
+/** What slicers write about a part in their comments: PrusaSlicer, SuperSlicer, OrcaSlicer, Bambu Studio, Slic3r and Cura. */
 
 /** Facts found; lengths in micrometres, masses in milligrams, times in seconds. */
 export interface SlicerFacts {
@@ -10,40 +10,49 @@ export interface SlicerFacts {
   readonly filamentUm: number[]
   readonly filamentMg: number[]
   readonly filamentNames: string[]
+  /** The tools the lengths and masses are of, where the slicer says so; else see `materialsOf`. */
+  readonly filamentTools: number[]
   readonly thumbnails: Uint8Array[]
 }
 
-const KEY_VALUE = /^; ?([A-Za-z_][A-Za-z0-9_ ()[\]]*?) ?[=:] ?(.*)$/
-const THUMBNAIL_BEGIN = /^; thumbnail(?:_[A-Z]+)? begin [0-9]+[x ][0-9]+ ([0-9]+)/
-const THUMBNAIL_END = /^; thumbnail(?:_[A-Z]+)? end/
-const GENERATED = /^; ?generated (?:by|with) (.{1,80}?)(?: on .*)?$/i
+const KEY_VALUE = /^; ?([A-Za-z_][A-Za-z0-9_. ()[\]]*?) ?[=:] ?(.*)$/
+const THUMBNAIL_BEGIN = /^; ?thumbnail(?:_[A-Z]+)? begin [0-9]+[x ][0-9]+ ([0-9]+)/
+const THUMBNAIL_END = /^; ?thumbnail(?:_[A-Z]+)? end/
+const GENERATED = /^; ?(?:generated (?:by|with) (?=.)|(?=BambuStudio [0-9]))(.{1,80}?)(?: on .*)?$/i
 const MAX_THUMBNAIL_CHARACTERS = 2_000_000
 
 type Reader = (facts: SlicerFacts, value: string) => void
 
 const READERS: Readonly<Record<string, Reader>> = {
-  'estimated printing time (normal mode)': (facts, value) => {
-    const seconds = duration(value)
-    if (seconds !== undefined) facts.timeS = seconds
-  },
-  TIME: (facts, value) => {
-    if (/^[0-9]+$/.test(value)) facts.timeS = Number(value)
-  },
+  'estimated printing time (normal mode)': setDuration,
+  // Bambu Studio: `model printing time: 5m 39s; total estimated time: 11m 27s`
+  'model printing time': (facts, value) => setDuration(facts, value.replace(/^.*time: /, '')),
+  TIME: setSeconds,
+  'PRINT.TIME': setSeconds,
+  // Cura's engine alone leaves a placeholder in TIME; the last of these is the whole.
+  TIME_ELAPSED: setSeconds,
   layer_height: setLayerHeight,
   'Layer height': setLayerHeight,
-  nozzle_diameter: (facts, value) => {
-    const [first] = numbers(value)
-    if (first !== undefined) facts.nozzleUm = Math.round(first * 1000)
-  },
-  'filament used [mm]': (facts, value) => {
-    facts.filamentUm.push(...numbers(value).map(mm => Math.round(mm * 1000)))
-  },
+  nozzle_diameter: setNozzle,
+  NOZZLE_DIAMETER: setNozzle,
+  'EXTRUDER_TRAIN.0.NOZZLE.DIAMETER': setNozzle,
+  'filament used [mm]': (facts, value) => fill(facts.filamentUm, value, 1000),
+  'total filament length [mm]': (facts, value) => fill(facts.filamentUm, value, 1000),
+  'filament used [g]': (facts, value) => fill(facts.filamentMg, value, 1000),
+  'total filament weight [g]': (facts, value) => fill(facts.filamentMg, value, 1000),
   'Filament used': (facts, value) => {
-    if (/[0-9]m$/.test(value))
-      facts.filamentUm.push(...numbers(value).map(m => Math.round(m * 1e6)))
+    if (/[0-9]m$/.test(value) && /[1-9]/.test(value)) fill(facts.filamentUm, value, 1e6)
   },
-  'filament used [g]': (facts, value) => {
-    facts.filamentMg.push(...numbers(value).map(g => Math.round(g * 1000)))
+  // Slic3r: a line each tool, `16.4mm (0.1cm3)` or `2.1g`
+  'filament used': (facts, value) => {
+    const [, amount, unit] = /^([0-9.]+)(mm|g)\b/.exec(value) ?? []
+    const list = unit === 'g' ? facts.filamentMg : facts.filamentUm
+    if (amount !== undefined) list.push(Math.round(Number(amount) * 1000))
+  },
+  // Bambu Studio, OrcaSlicer: which of the filaments, from 1
+  filament: (facts, value) => {
+    if (/^[0-9, ]+$/.test(value))
+      facts.filamentTools.push(...numbers(value).map(number => number - 1))
   },
   filament_type: (facts, value) => {
     facts.filamentNames.push(
@@ -53,9 +62,8 @@ const READERS: Readonly<Record<string, Reader>> = {
         .filter(Boolean),
     )
   },
-  printer_model: (facts, value) => {
-    if (value !== '') facts.profile = value
-  },
+  printer_model: setProfile,
+  'TARGET_MACHINE.NAME': setProfile,
 }
 
 /** Collects facts from one comment after another. */
@@ -64,6 +72,7 @@ export class SlicerComments {
     filamentUm: [],
     filamentMg: [],
     filamentNames: [],
+    filamentTools: [],
     thumbnails: [],
   }
   #thumbnail: string | undefined
@@ -95,6 +104,29 @@ export class SlicerComments {
 function setLayerHeight(facts: SlicerFacts, value: string): void {
   const [mm] = numbers(value)
   if (mm !== undefined) facts.layerHeightUm = Math.round(mm * 1000)
+}
+
+function setNozzle(facts: SlicerFacts, value: string): void {
+  const [mm] = numbers(value)
+  if (mm !== undefined) facts.nozzleUm = Math.round(mm * 1000)
+}
+
+function setProfile(facts: SlicerFacts, value: string): void {
+  if (value !== '') facts.profile = value
+}
+
+function setDuration(facts: SlicerFacts, value: string): void {
+  const seconds = duration(value)
+  if (seconds !== undefined) facts.timeS = seconds
+}
+
+function setSeconds(facts: SlicerFacts, value: string): void {
+  if (/^[0-9]{1,9}(\.[0-9]+)?$/.test(value)) facts.timeS = Math.round(Number(value))
+}
+
+/** Fills an empty list; what the slicer says a second time is the same. */
+function fill(list: number[], value: string, scale: number): void {
+  if (list.length === 0) list.push(...numbers(value).map(number => Math.round(number * scale)))
 }
 
 function numbers(value: string): number[] {

@@ -37,8 +37,8 @@ const model = (effect: WordEffect, parameters = ''): WordModel => ({ effect, par
 export const WORDS: Readonly<Record<string, WordModel>> = {
   G0: model('move', 'XYZEF'),
   G1: model('move', 'XYZEF'),
-  G2: model('arc', 'XYZEFIJ'),
-  G3: model('arc', 'XYZEFIJ'),
+  G2: model('arc', 'XYZEFIJP'), // P: Marlin's number of turns, in OrcaSlicer's spiral lifts
+  G3: model('arc', 'XYZEFIJP'),
   G4: model('none', 'PS'),
   G10: model('toolTemperature', 'PSR'), // RepRapFirmware: P tool, S active, R standby
   G11: model('none'),
@@ -46,8 +46,8 @@ export const WORDS: Readonly<Record<string, WordModel>> = {
   G20: model('inches'),
   G21: model('millimetres'),
   G28: model('home', 'XYZW'),
-  G29: model('none', 'ASPT'),
-  G80: model('none'),
+  G29: model('home', 'ASPT'), // probing leaves the nozzle somewhere
+  G80: model('home'), // Prusa: mesh levelling
   G90: model('absolute'),
   G91: model('relative'),
   G92: model('setPosition', 'E'), // X, Y, Z would move the envelope under the program
