@@ -10,6 +10,7 @@ export {
 } from './asn1.ts'
 export { decodeBase64url, encodeBase64url } from './base64url.ts'
 export { blockOfLine, type IndexEntry } from './block-index.ts'
+export { openBody, type VerifiedBlock } from './body.ts'
 export { memoryStore, type SegmentStore } from './body-writer.ts'
 export { type ByteSource, memorySource } from './byte-source.ts'
 export { type Container, readContainer, readSection, replaceGrants } from './container.ts'
@@ -83,14 +84,7 @@ export {
   verifyManifest,
 } from './manifest.ts'
 export type { PartGeometry, PartInfo, PartMetadata, Thumbnail } from './metadata.ts'
-export {
-  type Meta,
-  openAtLine,
-  openBody,
-  openMeta,
-  type VerifiedBlock,
-  verifyCiphertext,
-} from './open.ts'
+export { type Meta, openAtLine, openMeta, verifyCiphertext } from './open.ts'
 export { type PackOptions, ProgramPacker, policyFor, type RefusedLine } from './pack.ts'
 export { type SealedPrint, type SealRequest, sealPrint } from './seal.ts'
 export { openSealedTree } from './streams.ts'

@@ -245,12 +245,3 @@ function stream(
 export function segmentCount(plainBytes: number, segmentBytes: number): number {
   return Math.max(1, Math.ceil(plainBytes / (segmentBytes - SEGMENT_OVERHEAD_BYTES)))
 }
-
-/** FLOE associated data (SPEC 4.5): the format, which stream, which file, which public header. */
-export function streamContext(
-  streamId: 1 | 2,
-  fileId: Uint8Array,
-  publicDigest: Uint8Array,
-): Uint8Array {
-  return Buffer.concat([Buffer.from('MPF1\0'), Uint8Array.of(streamId), fileId, publicDigest])
-}

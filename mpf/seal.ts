@@ -11,9 +11,10 @@ import { buildTree, createBlockHash } from './fsverity.ts'
 import { type ContentKeys, contentKeys, encodeGrants } from './grant.ts'
 import { MANIFEST_TYPE, type SigningKey, signPayload } from './jose.ts'
 import { MAX_BLOCKS, MAX_META_BYTES } from './limits.ts'
-import { type ManifestPayload, type SignedPolicy, segmentCount, streamContext } from './manifest.ts'
+import { type ManifestPayload, type SignedPolicy, segmentCount } from './manifest.ts'
 import { encodeMetadata, type PartMetadata } from './metadata.ts'
 import { encodeJson } from './schema.ts'
+import { streamContext } from './streams.ts'
 
 /** One compressed block, ready to be sealed. */
 export interface SealedBlock {

@@ -10,7 +10,7 @@ import {
   startDecryption,
 } from './floe.ts'
 import { openTree, type VerityTree } from './fsverity.ts'
-import { type EncryptedStream, type Manifest, streamContext } from './manifest.ts'
+import type { EncryptedStream, Manifest } from './manifest.ts'
 
 /** Plaintext bytes whose tag has verified, and plaintext bytes handed out. The first is never below the second. */
 export interface ReleaseCounter {
@@ -117,6 +117,15 @@ export function startStream(manifest: Manifest, id: 1 | 2, key: Uint8Array): Flo
   const fileId = decodeBase64url(manifest.payload.fid) ?? new Uint8Array()
   const context = streamContext(id, fileId, manifest.publicDigest)
   return startDecryption(key, context, stream.header, manifest.segmentBytes)
+}
+
+/** FLOE associated data (SPEC 4.5): the format, which stream, which file, which public header. */
+export function streamContext(
+  streamId: 1 | 2,
+  fileId: Uint8Array,
+  publicDigest: Uint8Array,
+): Uint8Array {
+  return Buffer.concat([Buffer.from('MPF1\0'), Uint8Array.of(streamId), fileId, publicDigest])
 }
 
 /** Step 13. @throws MpfError MPF_TREE, MPF_IO */

@@ -1,9 +1,9 @@
 /** A verified program against its signed policy (step 18), and the commands it consists of. */
 
 import type { IndexEntry } from '../block-index.ts'
+import type { VerifiedBlock } from '../body.ts'
 import { MpfError } from '../errors.ts'
 import type { SignedPolicy } from '../manifest.ts'
-import type { VerifiedBlock } from '../open.ts'
 import { isLayerComment } from './layers.ts'
 import type { MachineLimits, Refusal } from './limits.ts'
 import { Machine, type ProgramListeners } from './machine.ts'

@@ -191,6 +191,9 @@ function printOf(options: BenchOptions, handedOut: Uint8Array[]): OpenedPrint {
       signedAtMs: 0,
       grant: { id: 'grant', usesGranted: options.usesGranted ?? 1, epoch: 0 },
     },
+    get program(): never {
+      throw new Error('a fake print has no sealed program')
+    },
     async *blocks(signal) {
       let line = 0
       for (const [index, block] of options.blocks.entries()) {

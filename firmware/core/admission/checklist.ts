@@ -2,10 +2,7 @@
 
 import {
   type ByteSource,
-  CommandReader,
   checkMachine,
-  createProgramCheck,
-  openBody,
   openMeta,
   parseTrustBundle,
   readContainer,
@@ -13,6 +10,7 @@ import {
   unwrapKeys,
   verifyManifest,
 } from '#mpf'
+import { checkedBlocks } from './checked-blocks.ts'
 import { chooseGrant } from './choose-grant.ts'
 import type { AdmissionContext, OpenedPrint } from './opened-print.ts'
 import { findResumePoint } from './resume-point.ts'
@@ -57,6 +55,7 @@ export async function openPrint(
   const meta = await openMeta(container, manifest, keys)
   // 16: the signed envelope lies inside this printer's own limits.
   checkMachine(manifest.payload.pol, profile)
+  const program = { container, manifest, keys, index: meta.index }
   const lifetime = unwrapped.move()
   return {
     facts: {
@@ -70,23 +69,9 @@ export async function openPrint(
       signedAtMs: manifest.payload.iat * 1000,
       grant: { id: grant.id, usesGranted: grant.maxUses, epoch: grant.epoch },
     },
-    async *blocks(signal, listeners) {
-      const program = createProgramCheck(
-        manifest.payload.pol,
-        meta.index,
-        manifest.payload.enc.body.lines,
-        listeners,
-      )
-      // 14, 17: each block authenticated and equal to the index before a byte of it is looked at.
-      for await (const block of openBody(container, manifest, keys, meta.index, { signal })) {
-        // 18: every line inside grammar, allow-list and envelope; the machine state as signed.
-        program.check(block)
-        yield { text: block.text, commands: () => new CommandReader(block) }
-      }
-      program.end()
-    },
-    resumePoint: (line, backOff, signal) =>
-      findResumePoint({ container, manifest, keys, index: meta.index, signal }, line, backOff),
+    program,
+    blocks: (signal, listeners) => checkedBlocks(program, signal, listeners),
+    resumePoint: (line, backOff, signal) => findResumePoint({ ...program, signal }, line, backOff),
     [Symbol.dispose]: () => lifetime.dispose(),
   }
 }

@@ -30,7 +30,6 @@ export interface OpenJobOptions {
 export interface OpenedJob extends AsyncDisposable {
   readonly print: OpenedPrint
   readonly source: FileSource
-  readonly context: AdmissionContext
 }
 
 /** @throws CoreError JOB_FILE_LOST; MpfError by code. */
@@ -41,21 +40,20 @@ export function createOpenJob(options: OpenJobOptions): OpenJob {
   return async id => {
     await using stack = new AsyncDisposableStack()
     const source = stack.use(await spool.open(id))
-    const context = contextNow(options, id)
-    const print = stack.use(await openPrint(sealedSource(source.fd, source.sizeBytes), context))
+    const sealed = sealedSource(source.fd, source.sizeBytes)
+    const print = stack.use(await openPrint(sealed, contextNow(options, id)))
     time.observe(print.facts.signedAtMs)
     const lifetime = stack.move()
     return {
       print,
       source,
-      context,
       [Symbol.asyncDispose]: () => lifetime.disposeAsync(),
     }
   }
 }
 
 /** The bytes of an open spool file as the file format reads them. */
-export function sealedSource(fd: number, sizeBytes: number): ReturnType<typeof fdSource> {
+function sealedSource(fd: number, sizeBytes: number): ReturnType<typeof fdSource> {
   return fdSource(fd, sizeBytes, (message, cause) => new MpfError('MPF_IO', message, { cause }))
 }
 

@@ -3,6 +3,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { FdSource } from '#lib/file-source.ts'
 import type { MachineProfile, ProgramCommand, ProgramListeners } from '#mpf'
+import type { OpenedProgram } from './checked-blocks.ts'
 import type { ResumePoint } from './resume-point.ts'
 
 /** What the signed parts of a file say; nothing here was taken from unverified bytes. */
@@ -43,6 +44,8 @@ export interface CheckedBlock {
 /** An opened file. Dispose zeroes its content keys. */
 export interface OpenedPrint extends Disposable {
   readonly facts: PrintFacts
+  /** For the preflight thread; its keys are zeroes once the print is disposed. */
+  readonly program: OpenedProgram
   /**
    * The point `backOff` commands before the end of `line`, or as many of them as lie at the height of `line`: going back
    * further would lower the nozzle into the part. From verified blocks and the signed machine states; the file was checked whole at

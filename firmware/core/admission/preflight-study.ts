@@ -7,7 +7,7 @@ import {
   type PrintEstimate,
   PrintEstimator,
   type ProgramListeners,
-} from '#mpf'
+} from '#mpf/program'
 import type { CheckedBlock } from './opened-print.ts'
 
 /** One question a run of the preflight answers besides its verdict. */

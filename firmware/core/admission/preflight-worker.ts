@@ -1,23 +1,29 @@
-/** The preflight thread: opens the file anew from its descriptor and pulls every block through every check. */
+/** The preflight thread: pulls every block of an opened program through every check. */
 
 import { parentPort, workerData } from 'node:worker_threads'
-import { MpfError } from '#mpf'
-import { openPrint } from './checklist.ts'
-import { sealedSource } from './open-job.ts'
+import { fdSource } from '#lib/file-source.ts'
+import { MpfError } from '#mpf/program'
+import { checkedBlocks } from './checked-blocks.ts'
 import type { PreflightRequest, PreflightVerdict } from './preflight.ts'
 import { startStudy } from './preflight-study.ts'
 
 async function preflight(request: PreflightRequest): Promise<PreflightVerdict> {
-  const { fd, sizeBytes, seqFloor, uses, detached, study, ...facts } = request
+  const { fd, sizeBytes, layout, manifest, index, bodyKey, study } = request
+  const source = fdSource(
+    fd,
+    sizeBytes,
+    (message, cause) => new MpfError('MPF_IO', message, { cause }),
+  )
+  using keys = {
+    meta: new Uint8Array(),
+    body: bodyKey,
+    [Symbol.dispose]: () => void bodyKey.fill(0),
+  }
   try {
-    using print = await openPrint(sealedSource(fd, sizeBytes), {
-      ...facts,
-      seqFloor: () => seqFloor,
-      usesOf: () => uses,
-      detachedGrants: () => detached,
-    })
+    const program = { container: { ...layout, source }, manifest, keys, index }
     const running = study && startStudy(study)
-    for await (const block of print.blocks(new AbortController().signal, running?.listeners)) {
+    const { signal } = new AbortController()
+    for await (const block of checkedBlocks(program, signal, running?.listeners)) {
       running?.sample(block)
       block.text.fill(0)
     }

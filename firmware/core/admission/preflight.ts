@@ -1,9 +1,8 @@
 /** The whole-file preflight, in a thread of its own: hundreds of megabytes of checking must not stall a running print. */
 
-import type { KeyObject } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
 import { z } from 'zod'
-import type { MachineProfile } from '#mpf'
+import type { Container, IndexEntry, Manifest } from '#mpf'
 import { CoreError } from '../errors.ts'
 import type { OpenedJob } from './open-job.ts'
 import type { Refusal } from './opened-print.ts'
@@ -22,25 +21,19 @@ export type Preflight = (
   order?: StudyOrder,
 ) => Promise<Refusal | undefined>
 
-/** What crosses to the thread: a descriptor, plain data, and the key as an opaque object. */
+/** What crosses to the thread: a descriptor, what was signed, and a copy of the one key it needs, which it zeroes. */
 export interface PreflightRequest {
   readonly fd: number
   readonly sizeBytes: number
-  readonly printerKey: KeyObject
-  readonly tenant: string
-  readonly trustBundle: Uint8Array
-  readonly profile: MachineProfile
-  readonly atMs: number
-  /** The floors and uses of this very file and grant, already looked up. */
-  readonly seqFloor: number
-  readonly epochFloor: number
-  readonly uses: number
-  readonly detached: readonly Uint8Array[]
+  readonly layout: Omit<Container, 'source'>
+  readonly manifest: Manifest
+  readonly index: readonly IndexEntry[]
+  readonly bodyKey: Uint8Array<ArrayBuffer>
   readonly study: Study | undefined
 }
 
 /** One block of text and its working copies are a few megabytes; a file that needs more is not one of ours. */
-const THREAD_HEAP_MB = 256
+const THREAD_HEAP_MB = 64
 
 const verdictSchema = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -59,25 +52,23 @@ export type PreflightVerdict = z.infer<typeof verdictSchema>
 
 /** Runs the preflight of one job in a fresh thread; the job's descriptor stays open until it has ended. */
 export const preflightInThread: Preflight = async (job, signal, order) => {
-  const { source, context, print } = job
-  const { facts } = print
+  const { container, manifest, keys, index } = job.print.program
+  const { sectionCount, sections } = container
+  if (!keys.body) throw new CoreError('ADMISSION_FAULT', 'no key for the body')
   const request: PreflightRequest = {
-    fd: source.fd,
-    sizeBytes: source.sizeBytes,
-    printerKey: context.printerKey,
-    tenant: context.tenant,
-    trustBundle: context.trustBundle,
-    profile: context.profile,
-    atMs: context.atMs,
-    seqFloor: context.seqFloor(facts.fileId),
-    epochFloor: context.epochFloor,
-    uses: context.usesOf(facts.grant.id),
-    detached: context.detachedGrants?.(facts.manifestDigest) ?? [],
+    fd: job.source.fd,
+    sizeBytes: job.source.sizeBytes,
+    layout: { sectionCount, sections },
+    manifest,
+    index,
+    bodyKey: Uint8Array.from(keys.body),
     study: order?.study,
   }
   signal.throwIfAborted()
   const worker = new Worker(new URL('./preflight-worker.ts', import.meta.url), {
     workerData: request,
+    // Moved, not copied: what stays here is empty.
+    transferList: [request.bodyKey.buffer],
     resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MB },
   })
   try {

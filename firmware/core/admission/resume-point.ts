@@ -1,16 +1,7 @@
 /** Where an interrupted print goes on, read from the verified blocks around its last acknowledged line. */
 
-import {
-  blockOfLine,
-  CommandReader,
-  type Container,
-  type ContentKeys,
-  type IndexEntry,
-  type Manifest,
-  type ModalState,
-  modalAfter,
-  openBody,
-} from '#mpf'
+import { blockOfLine, CommandReader, type ModalState, modalAfter, openBody } from '#mpf'
+import type { OpenedProgram } from './checked-blocks.ts'
 
 /** Where an interrupted print goes on. */
 export interface ResumePoint {
@@ -20,11 +11,7 @@ export interface ResumePoint {
   readonly modal: ModalState
 }
 
-export interface OpenedBody {
-  readonly container: Container
-  readonly manifest: Manifest
-  readonly keys: ContentKeys
-  readonly index: readonly IndexEntry[]
+export interface OpenedBody extends OpenedProgram {
   readonly signal: AbortSignal
 }
 

@@ -1,0 +1,12 @@
+/** The narrow face of `mpf/`, for a thread that only checks a program: no schema, no JOSE, no ASN.1 behind it. */
+export type { IndexEntry } from './block-index.ts'
+export { openBody } from './body.ts'
+export type { Container } from './container.ts'
+export { MpfError } from './errors.ts'
+export { type PrintEstimate, PrintEstimator } from './gcode/estimate.ts'
+export type { Kinematics } from './gcode/estimate-kinematics.ts'
+export type { ProgramListeners } from './gcode/machine.ts'
+export { PreviewDrawer, type PreviewOptions } from './gcode/preview.ts'
+export { CommandReader, createProgramCheck } from './gcode/program.ts'
+export type { ContentKeys } from './grant.ts'
+export type { Manifest } from './manifest.ts'
