@@ -21,6 +21,7 @@ export interface Tuning {
   readonly silenceMs: number
   readonly ackTimeoutMs: number
   readonly watchMs: number
+  readonly idleWatchMs: number
   readonly autoreportS: number
   readonly pollMs: number
   readonly statusPollMs: number
@@ -66,6 +67,7 @@ export const defaultTuning: Tuning = Object.freeze({
   /** OctoPrint's communication timeout. Busy lines and heating reports start it anew. */
   ackTimeoutMs: 30_000,
   watchMs: 25,
+  idleWatchMs: 250,
   /** M155 interval in seconds. */
   autoreportS: 2,
   /** M105 interval where the firmware cannot report by itself. */

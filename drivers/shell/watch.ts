@@ -21,7 +21,8 @@ export function startWatch(options: WatchOptions): void {
   const look = createLook(options)
   const loop = async (): Promise<void> => {
     while (!conversation.failure) {
-      await clock.sleep(tuning.watchMs, signal)
+      // An idle link is looked at seldom: 40 wakes a second cost more than all else an idle core does.
+      await clock.sleep(conversation.inFlight > 0 ? tuning.watchMs : tuning.idleWatchMs, signal)
       if (conversation.isDetached) continue
       options.checkPresence()
       if (!conversation.failure && conversation.inFlight > 0) look()
