@@ -25,9 +25,6 @@ const command = z
   .regex(/^[GMT]\d{1,4}(?: [A-Z](?:-?\d+(?:\.\d+)?)?)*$/, 'expected one command, like "G1 Z5 F600"')
 const script = z.array(command).max(64)
 
-/** What a cancelled or broken print leaves behind unless the configuration says otherwise: nothing hot, no fan. */
-const HEATERS_OFF = ['M104 S0', 'M140 S0', 'M107']
-
 /** Motion, modes, heaters, fans, limits of this print. The same list as the file format's own default. */
 const words = [
   ...['G0', 'G1', 'G2', 'G3', 'G4', 'G20', 'G21', 'G28', 'G90', 'G91', 'G92'],
@@ -96,10 +93,10 @@ const printer = z.strictObject({
       start: script.default([]),
       pause: script.default([]),
       resume: script.default([]),
-      /** Left out: every heater and the fan off, whatever the program left on. */
+      /** Left out: every heater and fan off. Cancelled and broken prints have that anyway, before their script. */
       end: script.optional(),
-      cancel: script.default(HEATERS_OFF),
-      abnormalEnd: script.min(1).default(HEATERS_OFF),
+      cancel: script.default([]),
+      abnormalEnd: script.default([]),
       recover: script.default([]),
     })
     .prefault({}),
@@ -111,6 +108,7 @@ const printer = z.strictObject({
       bedRiseTimeoutMs: z.int().min(5000).max(1_800_000).default(180_000),
       temperatureReportTimeoutMs: z.int().min(5000).max(600_000).default(30_000),
       escalateAfterMs: z.int().min(1000).max(120_000).default(10_000),
+      controllerIdleTimeoutMs: z.int().min(60_000).max(86_400_000).default(1_800_000),
     })
     .prefault({}),
   policy: z
@@ -120,9 +118,14 @@ const printer = z.strictObject({
     .prefault({}),
 })
 
+const commandWords = z
+  .array(z.string().regex(/^[GM]\d{1,4}$/, 'expected a command word, like "M141"'))
+  .max(64)
+  .default([])
+
 const controller = z.strictObject({
   name,
-  role: z.literal('motion'),
+  role: z.enum(['motion', 'fibre', 'chamber']),
   /** What the board speaks; 'auto' asks it. */
   dialect: z.enum([
     'auto',
@@ -138,6 +141,13 @@ const controller = z.strictObject({
   /** A serial device, or 'simulated': a controller inside the program, for demo and tests. */
   port: z.union([z.literal('simulated'), absolutePath], 'expected an absolute path or "simulated"'),
   baud: z.int().min(9600).max(4_000_000).default(115_200),
+  /** RepRapFirmware only: the check its port demands (M575). */
+  checksum: z.enum(['xor', 'crc16']).default('xor'),
+  reattachWithinMs: z.int().min(0).max(600_000).default(10_000),
+  /** Tools that are this controller's own. Only for those beside the motion controller, as the two lists below. */
+  tools: z.array(z.int().min(0).max(7)).max(8).default([]),
+  commands: commandWords,
+  freeCommands: commandWords,
 })
 
 const controllers = z
@@ -145,6 +155,29 @@ const controllers = z
   .refine(list => list.filter(({ role }) => role === 'motion').length === 1, {
     message: 'expected exactly one controller with the role "motion"',
   })
+  .refine(list => isDistinct(list.map(({ name }) => name)), {
+    message: 'expected each name once',
+  })
+  .refine(list => list.every(isRouted), {
+    message:
+      'expected tools, commands or freeCommands for every controller but the motion controller',
+  })
+  .refine(
+    list =>
+      isDistinct(list.flatMap(({ tools }) => tools)) &&
+      isDistinct(list.flatMap(({ commands, freeCommands }) => [...commands, ...freeCommands])),
+    { message: 'expected each tool and each command at one controller only' },
+  )
+
+/** What is not named for another controller is the motion controller's: it needs no list. */
+function isRouted({ role, tools, commands, freeCommands }: z.output<typeof controller>): boolean {
+  const isNamed = tools.length + commands.length + freeCommands.length > 0
+  return isNamed === (role !== 'motion')
+}
+
+function isDistinct(values: readonly unknown[]): boolean {
+  return new Set(values).size === values.length
+}
 
 const spool = z
   .strictObject({

@@ -19,6 +19,14 @@ export type {
   Temperature,
   Temperatures,
 } from './controller.ts'
+export {
+  joinControllers,
+  type Member,
+  type MemberPlan,
+  type PrinterControllers,
+  ROLES,
+  type Role,
+} from './controllers.ts'
 export type { DialectName } from './dialect.ts'
 export { DriverError, type DriverErrorCode } from './errors.ts'
 export { meatPackStart, packFrame, parseMeatPackState } from './meatpack.ts'
@@ -37,3 +45,9 @@ export {
   startSimulatedMarlin,
 } from './sim/board.ts'
 export { type FaultEvent, type FaultPlan, parseFaults } from './sim/faults.ts'
+export {
+  applyMotion,
+  type MotionState,
+  UNKNOWN_MOTION,
+  withPosition,
+} from './window/motion-state.ts'

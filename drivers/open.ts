@@ -38,7 +38,7 @@ export interface ControllerConfig {
   /** How long a lost port is looked for while a program is streamed; 0 (default) = the print ends at once. */
   readonly reattachWithinMs?: number
   /** RepRapFirmware only: the check its port is configured to demand; default `xor`. */
-  readonly checksum?: 'xor' | 'crc16'
+  readonly checksum?: 'xor' | 'crc16' | undefined
   readonly tuning?: Partial<Tuning>
 }
 

@@ -66,7 +66,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 
 /** Words every Marlin knows and this board needs not act on. */
 const INERT = new Set(
-  'G21 G17 M17 M18 M73 M75 M77 M84 M92 M105 M106 M107 M108 M110 M113 M117 M201 M203 M204 M205 M211 M220 M221 M300 M413 M900 T0'.split(
+  'G21 G17 M3 M4 M5 M7 M8 M9 M17 M18 M73 M75 M77 M84 M92 M105 M106 M107 M108 M110 M113 M117 M201 M203 M204 M205 M211 M220 M221 M300 M413 M900 T0'.split(
     ' ',
   ),
 )

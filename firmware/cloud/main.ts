@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { type Config, ConfigError, loadConfig } from '#config'
 import { systemClock } from '#lib/clock.ts'
+import { endOnSignals } from '#lib/end-on-signals.ts'
 import { createLogger } from '#lib/logger.ts'
 import { MpfError } from '#mpf'
 import { runCourier } from './courier.ts'
@@ -27,7 +28,7 @@ export async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(USAGE)
     return EXIT.usage
   }
-  const ending = endOnSignals()
+  const ending = endOnSignals(EXIT.fault)
   let log = createLogger({ name: 'mpfd-cloud', level: 'info' })
   try {
     const config = await loadConfig(options.config)
@@ -90,18 +91,6 @@ function parseOptions(args: readonly string[]): Options | undefined {
   } catch {
     return undefined
   }
-}
-
-/** First signal: finish in order. Second: now. */
-function endOnSignals(): AbortSignal {
-  const ending = new AbortController()
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (ending.signal.aborted) process.exit(EXIT.fault)
-    ending.abort(new DOMException(`ended by ${signal}`, 'AbortError'))
-  }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
-  return ending.signal
 }
 
 async function readVersion(): Promise<string> {

@@ -13,7 +13,6 @@ import { createCourierOperations } from './courier-operations.ts'
 import { ControllerVoice } from './engine/controller-voice.ts'
 import type { Machine } from './engine/machine.ts'
 import { PrintEngine } from './engine/print-engine.ts'
-import { scriptsOf } from './engine/scripts.ts'
 import { ThermalWatch } from './engine/thermal-watch.ts'
 import { CoreError } from './errors.ts'
 import { Stick } from './intake/stick.ts'
@@ -112,7 +111,7 @@ function createEngine(parts: Parts, onChange: () => void): PrintEngine {
     journal,
     machine,
     clock: ports.clock,
-    scripts: scriptsOf(config.printer),
+    scripts: config.printer.scripts,
     onInterruption: config.printer.policy.onInterruption,
     heightMm: config.printer.profile.limitsMm.max[2],
     openJob,

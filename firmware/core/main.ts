@@ -7,15 +7,14 @@ import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { type Config, ConfigError, loadConfig } from '#config'
-import { openController } from '#drivers'
 import { systemClock } from '#lib/clock.ts'
+import { endOnSignals } from '#lib/end-on-signals.ts'
 import { createLogger, type Logger } from '#lib/logger.ts'
 import { openPrint } from './admission/checklist.ts'
 import { preflightInThread } from './admission/preflight.ts'
 import { startCore } from './core.ts'
-import type { OpenMachineController } from './engine/machine.ts'
 import { CoreError } from './errors.ts'
-import { startSimulator } from './simulator.ts'
+import { controllersOpener } from './open-controllers.ts'
 
 const USAGE = 'usage: mpfd --config FILE [--simulate [--simulator-option=OPTION]...]\n'
 /** The day this version was made: no clock that is behind it is right. */
@@ -30,7 +29,7 @@ export async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(USAGE)
     return EXIT.usage
   }
-  const ending = endOnSignals()
+  const ending = endOnSignals(EXIT.fault)
   let log = createLogger({ name: 'mpfd', level: 'info' })
   try {
     const config = await loadConfig(options.config)
@@ -79,7 +78,7 @@ async function run(
   ending: AbortSignal,
 ): Promise<void> {
   await using stack = new AsyncDisposableStack()
-  const openMotion = await motionOpener(config, options, stack)
+  const opening = { ...options, clock: systemClock }
   const core = stack.use(
     await startCore(
       config,
@@ -89,7 +88,7 @@ async function run(
         version: await readVersion(),
         buildAtMs: BUILD_AT_MS,
         newId: randomUUID,
-        openController: openMotion,
+        openController: await controllersOpener(config.controllers, opening, stack),
         openPrint,
         preflight: preflightInThread,
       },
@@ -98,35 +97,6 @@ async function run(
   )
   log.info({ socket: config.control.socket }, 'ready')
   await core.ended()
-}
-
-async function motionOpener(
-  config: Config,
-  options: Options,
-  stack: AsyncDisposableStack,
-): Promise<OpenMachineController> {
-  const motion = config.controllers.find(({ role }) => role === 'motion')
-  if (!motion) throw new CoreError('PRINTER_OFFLINE', 'no motion controller is configured')
-  const { dialect, baud } = motion
-  const isSimulated = options.isSimulated || motion.port === 'simulated'
-  const simulator = isSimulated
-    ? stack.use(await startSimulator(options.simulatorOptions))
-    : undefined
-  const port = simulator?.port ?? motion.port
-  return (onEvent, signal) =>
-    openController({ dialect, baud, port }, { clock: systemClock, signal, onEvent })
-}
-
-/** First signal: finish safely. Second: now. */
-function endOnSignals(): AbortSignal {
-  const ending = new AbortController()
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (ending.signal.aborted) process.exit(EXIT.fault)
-    ending.abort(new DOMException(`ended by ${signal}`, 'AbortError'))
-  }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
-  return ending.signal
 }
 
 async function readVersion(): Promise<string> {

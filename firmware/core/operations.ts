@@ -98,7 +98,7 @@ function printerView(parts: OperationParts): PrinterView {
     version: parts.version,
     state: stateOf(running, machine),
     job: running ? viewOf(running, engine) : null,
-    controllers: [machine.view()],
+    controllers: machine.views(),
     queue: { ready: journal.count('ready'), received: journal.count('received') },
     spool: { usedBytes: spool.usedBytes, capBytes: spool.capBytes },
     events: { lastSequence: journal.lastSequence() },

@@ -14,12 +14,11 @@ import type { Preflight } from './admission/preflight.ts'
 import { PrintReports } from './admission/preflight-report.ts'
 import { CommandLedger } from './commands/ledger.ts'
 import { Machine, type OpenMachineController } from './engine/machine.ts'
-import { heatersOff } from './engine/scripts.ts'
 import { FlightRecords } from './flight-records.ts'
 import { GrantStore } from './grant-store.ts'
 import type { JournalObserver } from './journal/database.ts'
 import { Journal } from './journal/journal.ts'
-import { loadPrinterKey } from './keys.ts'
+import { loadHybridKey, loadPrinterKey } from './keys.ts'
 import { createLogSigner, type LogSigner, loadLogKey } from './log-signer.ts'
 import { Spool } from './spool.ts'
 import { TrustStore } from './trust-store.ts'
@@ -92,7 +91,8 @@ export async function prepareParts(
   const machine = new Machine({
     name: config.controllers.find(({ role }) => role === 'motion')?.name ?? 'motion',
     open: ports.openController,
-    heatersOff: heatersOff(printer.profile.maxTempC.hotend.length),
+    tools: printer.profile.maxTempC.hotend.length,
+    idleTimeoutS: Math.round(printer.safety.controllerIdleTimeoutMs / 1000),
     clock,
     journal,
     log,

@@ -44,8 +44,20 @@ const job = z.object({
   usesGranted: optionalNumber,
 }) satisfies z.ZodType<JobView>
 
+const link = z.object({
+  okToNextMs: z.object({ p50: optionalNumber, p99: optionalNumber, p999: optionalNumber }),
+  wireUtilisation: optionalNumber,
+  plannerFree: optionalNumber,
+  plannerBlocks: optionalNumber,
+  stalls: z.number(),
+  reattachments: z.number(),
+  bytesSent: z.number(),
+  bytesReceived: z.number(),
+})
+
 const controller = z.object({
   name: text,
+  role: z.enum(['motion', 'fibre', 'chamber']),
   connected: z.boolean(),
   firmware: optionalText,
   temperatures: z.record(text, z.object({ currentC: z.number(), targetC: z.number() })),
@@ -53,6 +65,7 @@ const controller = z.object({
   resends: z.number(),
   inFlightLines: z.number(),
   windowLines: z.number(),
+  link: link.nullable(),
 })
 
 export const printerView = z.object({

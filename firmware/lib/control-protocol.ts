@@ -58,6 +58,7 @@ export interface JobView {
 
 export interface ControllerView {
   readonly name: string
+  readonly role: 'motion' | 'fibre' | 'chamber'
   readonly connected: boolean
   readonly firmware: string | null
   readonly temperatures: HeaterReadings
@@ -65,6 +66,27 @@ export interface ControllerView {
   readonly resends: number
   readonly inFlightLines: number
   readonly windowLines: number
+  /** Null while it is not connected. */
+  readonly link: LinkView | null
+}
+
+/** How a controller's link does since it was opened; null where nothing was measured yet or the firmware does not tell. */
+export interface LinkView {
+  /** Milliseconds from the read that brought an acknowledgement to the write it made room for. */
+  readonly okToNextMs: {
+    readonly p50: number | null
+    readonly p99: number | null
+    readonly p999: number | null
+  }
+  /** Share of the wire's capacity used while a program was streamed. */
+  readonly wireUtilisation: number | null
+  /** Free blocks of the controller's planner, and their largest number so far: both the same means a planner that ran dry. */
+  readonly plannerFree: number | null
+  readonly plannerBlocks: number | null
+  readonly stalls: number
+  readonly reattachments: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
 }
 
 /** What the controller wants a person for. Texts are the firmware's own, shortened; local display only. */

@@ -12,7 +12,7 @@ import type { JournalObserver } from '../../firmware/core/journal/database.ts'
 import { Journal } from '../../firmware/core/journal/journal.ts'
 import { Spool } from '../../firmware/core/spool.ts'
 import { type FakeClock, fakeClock } from './core-clock.ts'
-import { type FakeController, fakeController } from './core-controller.ts'
+import { alone, type FakeController, fakeController } from './core-controller.ts'
 
 const NO_SCRIPTS: PrintScripts = {
   start: [],
@@ -72,6 +72,24 @@ export interface BenchOptions {
   readonly modal?: Partial<ModalState>
 }
 
+/** A program of two layers, by block. */
+const BLOCKS = [
+  'G28\nG90\nM82\nM104 S210\nG1 Z0.2 F600\n',
+  ';LAYER\nG1 X1 E1 F1500\nG1 X2 E2\nM104 S0\n',
+]
+/** Its commands. */
+export const COMMANDS = BLOCKS.join('')
+  .split('\n')
+  .filter(line => line !== '' && !line.startsWith(';'))
+/** What the engine says by itself before a print, and whenever the machine must be safe. */
+export const PREPARED = ['M220 S100', 'M221 S100', 'M86 S1800']
+export const OFF = ['M104 S0', 'M140 S0', 'M107']
+
+/** A bench with that program. */
+export function twoLayers(directory: string, options: Partial<BenchOptions> = {}): Promise<Bench> {
+  return engineBench(directory, { blocks: BLOCKS, ...options })
+}
+
 /** One job, `aa`, is ready; the controller is connected. */
 export async function engineBench(directory: string, options: BenchOptions): Promise<Bench> {
   const home = options.home ?? mkdtempSync(join(directory, 'bench-'))
@@ -93,9 +111,10 @@ export async function engineBench(directory: string, options: BenchOptions): Pro
     open: async onEvent => {
       controller.onEvent = onEvent
       // Another one each time, as a port opened anew is; what happens to it is seen in `controller`.
-      return Object.create(controller)
+      return alone(Object.create(controller))
     },
-    heatersOff: ['M104 S0', 'M140 S0'],
+    tools: 1,
+    idleTimeoutS: 1800,
     clock,
     journal,
     log: createLogger({ name: 'bench', level: 'silent' }),

@@ -1,7 +1,17 @@
 /** A motion controller without a wire: executes what it is handed, one line a step, and remembers every word. */
-import type { Controller, ControllerEvent, LineSource, StreamOptions, StreamReport } from '#drivers'
+import {
+  type ControllerEvent,
+  comparePositions,
+  joinControllers,
+  type LineSource,
+  type MotionController,
+  type Position,
+  type PrinterControllers,
+  type StreamOptions,
+  type StreamReport,
+} from '#drivers'
 
-export interface FakeController extends Controller {
+export interface FakeController extends MotionController {
   /** Everything executed, program lines and commands, in order. */
   readonly executed: string[]
   /** Program lines executed so far. */
@@ -15,10 +25,14 @@ export interface FakeController extends Controller {
   /** Makes the next command equal to `text` fail. */
   refuse(text: string, error: Error): void
   readonly isStopped: boolean
-  /** False: M114 is acknowledged without a position. */
+  /** False: it never says where it is. */
   hasPosition: boolean
+  /** Where it says that it is; undefined: wherever it is expected to be, or at the end of a bench's pause. */
+  place: Position | undefined
   onEvent: (event: ControllerEvent) => void
 }
+
+const PARKED: Position = { x: 10, y: 20, z: 0.4, e: 1.25 }
 
 export function fakeController(): FakeController {
   const executed: string[] = []
@@ -50,6 +64,7 @@ export function fakeController(): FakeController {
     executed,
     onEvent: () => undefined,
     hasPosition: true,
+    place: undefined,
     get printed() {
       return printed
     },
@@ -70,7 +85,7 @@ export function fakeController(): FakeController {
     },
     refuse: (text, error) => void refused.set(text, error),
     identity: {
-      dialect: 'fake',
+      dialect: 'marlin',
       firmware: 'Fake 1',
       machine: 'desk',
       uuid: undefined,
@@ -85,6 +100,13 @@ export function fakeController(): FakeController {
       resends: 0,
       inFlightLines: 0,
       windowLines: 4,
+      okToWrite: { p50Ms: 0.1, p99Ms: 0.4, p999Ms: 2, samples: 9 },
+      wireUtilisation: 0.5,
+      stalls: 0,
+      plannerFree: undefined,
+      plannerBlocks: undefined,
+      reattachments: 0,
+      suspicions: {},
     },
     async stream(source: LineSource, { signal }: StreamOptions): Promise<StreamReport> {
       signal.addEventListener('abort', poke)
@@ -119,10 +141,13 @@ export function fakeController(): FakeController {
         throw error
       }
       executed.push(text)
-      if (text === 'M114' && controller.hasPosition)
-        controller.onEvent({ kind: 'position', position: { x: 10, y: 20, z: 0.4, e: 1.25 } })
       return ['ok']
     },
+    async audit(expected, toleranceMm) {
+      const reported = controller.place ?? { ...PARKED, ...expected }
+      return comparePositions(expected, controller.hasPosition ? reported : undefined, toleranceMm)
+    },
+    flightRecord: () => [],
     async emergencyStop() {
       isStopped = true
       controller.fail(new Error('stopped'))
@@ -132,4 +157,14 @@ export function fakeController(): FakeController {
     },
   }
   return controller
+}
+
+/** The only controller of a printer. */
+export function alone(
+  controller: MotionController,
+  onEvent: (event: ControllerEvent) => void = () => undefined,
+): Promise<PrinterControllers> {
+  const route = { tools: [], commands: [], freeCommands: [] }
+  const open = async () => controller
+  return joinControllers([{ name: 'motion', role: 'motion', ...route, open }], onEvent)
 }

@@ -3,7 +3,7 @@ import { closeSync, openSync, writeSync } from 'node:fs'
 import { loadConfig } from '#config'
 import { systemClock } from '#lib/clock.ts'
 import { startCore } from '../../firmware/core/core.ts'
-import { fakeController } from './core-controller.ts'
+import { alone, fakeController } from './core-controller.ts'
 import { desktopPorts, untilEvent } from './core-printer.ts'
 
 const [, , configFile = '', executedFile = '', lastStep = '0'] = process.argv
@@ -25,7 +25,7 @@ await using core = await startCore(
         if (event.kind === 'acked') writeSync(executed, `${event.line}\n`)
         onEvent(event)
       }
-      return controller
+      return alone(controller)
     },
     {
       clock: { ...systemClock, nowMs: () => systemClock.nowMs() * pace },

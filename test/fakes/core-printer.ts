@@ -4,6 +4,12 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Config, parseConfig } from '#config'
+import {
+  type ControllerConfig,
+  type ControllerEvent,
+  joinControllers,
+  openController,
+} from '#drivers'
 import { systemClock } from '#lib/clock.ts'
 import type { EventView } from '#lib/control-protocol.ts'
 import { createLogger } from '#lib/logger.ts'
@@ -190,6 +196,19 @@ export function desktopPorts(
     openPrint,
     preflight: preflightInThread,
     ...more,
+  }
+}
+
+/** One motion controller at a port, as it is. */
+export function openerAt(
+  controller: Omit<ControllerConfig, 'baud'> & { readonly baud?: number },
+): OpenMachineController {
+  const config = { baud: 115_200, ...controller }
+  return (onEvent, signal) => {
+    const open = (onEvent: (event: ControllerEvent) => void) =>
+      openController(config, { clock: systemClock, signal, onEvent })
+    const route = { tools: [], commands: [], freeCommands: [] }
+    return joinControllers([{ name: 'motion', role: 'motion', ...route, open }], onEvent)
   }
 }
 

@@ -132,6 +132,7 @@ export function printerView(changes: Partial<PrinterView> = {}): PrinterView {
     controllers: [
       {
         name: 'motion',
+        role: 'motion',
         connected: true,
         firmware: 'Marlin 2.1.2',
         temperatures: {
@@ -142,6 +143,16 @@ export function printerView(changes: Partial<PrinterView> = {}): PrinterView {
         resends: 3,
         inFlightLines: 6,
         windowLines: 8,
+        link: {
+          okToNextMs: { p50: 0.11, p99: 0.9, p999: 1.8 },
+          wireUtilisation: 0.97,
+          plannerFree: 2,
+          plannerBlocks: 15,
+          stalls: 1,
+          reattachments: 0,
+          bytesSent: 2_048_000,
+          bytesReceived: 153_630,
+        },
       },
     ],
     queue: { ready: 1, received: 0 },

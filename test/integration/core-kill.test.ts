@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test as Tap } from 'tap'
 import { startCore } from '../../firmware/core/core.ts'
 import type { Journal } from '../../firmware/core/journal/journal.ts'
-import { fakeController } from '../fakes/core-controller.ts'
+import { alone, fakeController } from '../fakes/core-controller.ts'
 import {
   type DeskPrinter,
   deskPrinter,
@@ -58,7 +58,7 @@ const LAST_EVENT = {
 async function expectTruth(t: Tap, printer: DeskPrinter, executedFile: string): Promise<string> {
   const executed = (await readFile(executedFile, 'utf8')).trim().split('\n').filter(Boolean)
   const ending = new AbortController()
-  const ports = desktopPorts(async () => fakeController())
+  const ports = desktopPorts(() => alone(fakeController()))
   await using core = await startCore(printer.config, ports, ending.signal)
   const { journal } = core
   await untilDecided(journal)

@@ -4,7 +4,7 @@ import { copyFile, mkdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { startCore } from '../../firmware/core/core.ts'
-import { fakeController } from '../fakes/core-controller.ts'
+import { alone, fakeController } from '../fakes/core-controller.ts'
 import { deskPrinter, desktopPorts, program, seal, untilEvent } from '../fakes/core-printer.ts'
 
 const IMAGE_BYTES = 48 * 1_048_576
@@ -62,7 +62,7 @@ else {
     const ending = new AbortController()
     await using core = await startCore(
       config,
-      desktopPorts(async () => fakeController()),
+      desktopPorts(() => alone(fakeController())),
       ending.signal,
     )
     const event = await untilEvent(
@@ -90,7 +90,7 @@ else {
       const ending = new AbortController()
       await using core = await startCore(
         config,
-        desktopPorts(async () => fakeController()),
+        desktopPorts(() => alone(fakeController())),
         ending.signal,
       )
       const event = await untilEvent(

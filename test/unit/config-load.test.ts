@@ -9,6 +9,9 @@ const samples = join(import.meta.dirname, '../../config/samples')
 
 type Json = Record<string, unknown>
 
+/** A second controller that takes no word. */
+const CHAMBER = { name: 'chamber', role: 'chamber', dialect: 'marlin', port: 'simulated' }
+
 /** The sample as a fresh, writable value. */
 async function sampleValue(): Promise<Json> {
   return JSON.parse(await readFile(join(samples, 'printer.json'), 'utf8'))
@@ -50,7 +53,8 @@ test('fills every default and fails closed', async t => {
   t.same(config.usb.mountDirectories, [])
   t.equal(config.control.mode, 0o660)
   t.equal(config.printer.profile.maxLineBytes, 76)
-  t.same(config.printer.scripts.abnormalEnd, ['M104 S0', 'M140 S0', 'M107'])
+  t.same(config.printer.scripts.abnormalEnd, [])
+  t.match(config.controllers, [{ checksum: 'xor', reattachWithinMs: 10_000, tools: [] }])
 })
 
 test('allows the same words as the file format by default', async t => {
@@ -90,7 +94,9 @@ test('names the key of each mistake', async t => {
       ['G28\nM112'],
       'scripts.pause.0: expected one',
     ],
-    ['an empty abnormal end', 'printer.scripts.abnormalEnd', [], 'scripts.abnormalEnd'],
+    ['a controller nobody routes to', 'controllers.1', CHAMBER, 'controllers: expected tools'],
+    ['a name twice', 'controllers.1', { ...CHAMBER, name: 'motion' }, 'expected each name once'],
+    ['a tool of the motion controller', 'controllers.0.tools', [0], 'controllers: expected tools'],
     ['a file above the spool', 'spool.maxBytes', 1, 'spool: expected maxFileBytes not above'],
     ['an axis upside down', 'printer.profile.limitsMm.max.2', -1, 'limitsMm: expected every min'],
     ['a policy typo', 'usb.autoStart', 'always', 'usb.autoStart'],

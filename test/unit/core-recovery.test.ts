@@ -26,7 +26,7 @@ t.test('a job left printing fails with what is known of it, and the heaters go o
   const lost = new Error('gone')
   b.controller.onEvent({ kind: 'lost', error: lost })
   await b.clock.advance(0)
-  t.strictSame(b.controller.executed, ['M104 S0', 'M140 S0'])
+  t.strictSame(b.controller.executed, ['M104 S0', 'M140 S0', 'M107'])
 })
 
 t.test('a job left paused fails the same way', async t => {

@@ -4,7 +4,13 @@ import { DriverError } from '#drivers'
 import { MpfError } from '#mpf'
 import { CoreError } from '../../firmware/core/errors.ts'
 import { recover } from '../../firmware/core/recovery.ts'
-import { addReadyJob, type Bench, type BenchOptions, engineBench } from '../fakes/core-bench.ts'
+import {
+  addReadyJob,
+  type Bench,
+  type BenchOptions,
+  engineBench,
+  PREPARED,
+} from '../fakes/core-bench.ts'
 
 const never = new AbortController().signal
 const BLOCKS = [
@@ -41,7 +47,7 @@ t.test(
     await b.clock.advance(0)
     t.strictSame(
       b.controller.executed,
-      ['M104 S0', 'M140 S0'],
+      ['M104 S0', 'M140 S0', 'M107'],
       'heaters off until somebody decides',
     )
   },
@@ -65,7 +71,7 @@ t.test('goes on hot, homed in X and Y only, at the exact line, with the same use
   b.controller.allow()
   await b.finished()
   t.strictSame(b.controller.executed, [
-    'M114',
+    ...PREPARED,
     'G21',
     'M104 T0 S210',
     'M109 T0 S210',
@@ -136,7 +142,7 @@ t.test('a print whose place nobody knows is not resumed, and stays to be cancell
   await using b = await interrupted({ modal: { bits: 0 } })
   await t.rejects(b.engine.resume(), { code: 'JOB_NOT_RESUMABLE' })
   t.match(b.journal.job('aa'), { state: 'interrupted' })
-  t.notOk(b.controller.executed.some(line => line !== 'M114'))
+  t.strictSame(b.controller.executed, [])
   t.match(await b.engine.cancel(undefined), { state: 'cancelled', use: 1 })
   t.strictSame(b.ended, ['aa'])
 })

@@ -117,7 +117,7 @@ t.test('a fault of heat stops the print safely and fails the job with its code',
   await b.report(200, 210)
   await b.report(330, 210)
   t.match(b.journal.job('aa'), { state: 'failed', code: 'THERMAL_LIMIT' })
-  t.strictSame(b.controller.executed.slice(-2), ['M104 S0', 'M140 S0'])
+  t.strictSame(b.controller.executed.slice(-3), ['M104 S0', 'M140 S0', 'M107'])
   t.match(
     b.journal.events(0, 99).find(({ type }) => type === 'printer.thermal_fault'),
     { code: 'THERMAL_LIMIT', detail: { heater: 'hotend', currentC: 330 } },
@@ -154,5 +154,5 @@ t.test('an idle printer is watched too', async t => {
   b.controller.executed.length = 0
   await b.report(205, 210)
   await b.report(400, 210)
-  t.strictSame(b.controller.executed, ['M104 S0', 'M140 S0'])
+  t.strictSame(b.controller.executed, ['M104 S0', 'M140 S0', 'M107'])
 })

@@ -33,6 +33,7 @@ test('shows a running print: state, bar, place, heaters, link', async t => {
     'layer 34/102  line 51,203/121,044',
     'hotend 210.4/210 °C   bed 48.3/60 °C',
     'link motion 212 lines/s, 3 resends, window 6/8',
+    'ok to next 0.11/0.90/1.80 ms (p50/p99/p99.9), wire 97 %, planner 13/15, 1 stall',
   ])
 })
 
@@ -50,7 +51,7 @@ test('shows what an idle and an offline printer waits for', async t => {
   const lost = printerView({
     state: 'offline',
     job: null,
-    controllers: [{ ...(controller as typeof controller & object), connected: false }],
+    controllers: [{ ...(controller as typeof controller & object), connected: false, link: null }],
   })
   t.equal(renderWatch(lost, null, wide).at(-1), 'link motion not connected')
 })

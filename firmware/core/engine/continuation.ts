@@ -7,6 +7,7 @@ import type { ResumePoint } from '../admission/resume-point.ts'
 import { CoreError } from '../errors.ts'
 import type { JobRecord } from '../journal/job-record.ts'
 import type { Journal } from '../journal/journal.ts'
+import { type DialectWords, wordsOf } from './dialect-words.ts'
 import type { Machine } from './machine.ts'
 import type { ModalTracker } from './modal-tracker.ts'
 
@@ -47,6 +48,8 @@ export async function planContinuation(
   const reported = isSameBoot ? await machine.position(signal) : undefined
   const zMm = last.modal.zNm / NM_PER_MM
   const isPositionKept = reported !== undefined && zMm > STEP_MM && reported.z >= zMm - STEP_MM
+  if (!isPositionKept && !wordsOf(machine.controller.identity).setHeight)
+    throw new CoreError('JOB_NOT_RESUMABLE', 'this controller cannot be told where it stands')
   const point = isPositionKept
     ? last
     : await print.resumePoint(job.ackedLine, PLANNER_COMMANDS, signal)
@@ -63,12 +66,13 @@ export function continuationCommands(
   { position, heightMm, isPositionKept }: Continuation,
   tracker: ModalTracker,
   recover: readonly string[],
+  words: DialectWords,
 ): readonly string[] {
   const clearMm = Math.max(0, Math.min(CLEAR_MM, heightMm - position.z))
   return [
-    ...tracker.recoverCommands(position.z, clearMm, isPositionKept),
+    ...tracker.recoverCommands(position.z, clearMm, isPositionKept ? undefined : words.setHeight),
     ...recover,
-    ...tracker.restoreCommands(position),
+    ...tracker.restoreCommands(position, words),
   ]
 }
 

@@ -9,6 +9,8 @@ type Pending = Promise<IteratorResult<CheckedBlock, unknown>>
 export class CheckedLineSource implements LineSource, AsyncDisposable {
   readonly #blocks: AsyncIterator<CheckedBlock>
   readonly #onLine: (command: ProgramCommand) => void
+  readonly #beforeLayer: () => Promise<void>
+  #layer: number | undefined
   #block: CheckedBlock | undefined
   #commands: CommandSource | undefined
   #pending: Pending | undefined
@@ -16,10 +18,15 @@ export class CheckedLineSource implements LineSource, AsyncDisposable {
   #held: ProgramCommand | undefined
   #releasedBlocks = 0
 
-  /** `onLine` is told of each line as it leaves. */
-  constructor(blocks: AsyncIterator<CheckedBlock>, onLine: (command: ProgramCommand) => void) {
+  /** `onLine` is told of each line as it leaves; `beforeLayer` is awaited before the first of each layer but the first does. */
+  constructor(
+    blocks: AsyncIterator<CheckedBlock>,
+    onLine: (command: ProgramCommand) => void,
+    beforeLayer: () => Promise<void> = async () => undefined,
+  ) {
     this.#blocks = blocks
     this.#onLine = onLine
+    this.#beforeLayer = beforeLayer
   }
 
   /** Blocks handed over whole. */
@@ -30,8 +37,8 @@ export class CheckedLineSource implements LineSource, AsyncDisposable {
   next(): ProgramLine | undefined | Promise<ProgramLine | undefined> {
     const command = this.#held ?? this.#nextInBlock()
     this.#held = undefined
-    if (command) return this.#tell(command)
-    return this.#nextBlock().then(found => found && this.#tell(found))
+    if (command) return this.#hand(command)
+    return this.#nextBlock().then(found => found && this.#hand(found))
   }
 
   /** Passes over every command up to `line`, told of like the others but handed to nobody: each is verified and checked again. */
@@ -57,7 +64,13 @@ export class CheckedLineSource implements LineSource, AsyncDisposable {
     await this.#blocks.return?.()
   }
 
+  #hand(command: ProgramCommand): ProgramCommand | Promise<ProgramCommand> {
+    if (this.#layer === undefined || command.layer === this.#layer) return this.#tell(command)
+    return this.#beforeLayer().then(() => this.#tell(command))
+  }
+
   #tell(command: ProgramCommand): ProgramCommand {
+    this.#layer = command.layer
     this.#onLine(command)
     return command
   }

@@ -1,25 +1,36 @@
-/** The printer's motion controller over the life of the core: opened, watched, opened again, and made safe. */
+/** The printer's controllers over the life of the core: opened, watched, opened again, and made safe. */
 
-import type { Controller, ControllerEvent, FlightEntry, MotionController, Position } from '#drivers'
+import type {
+  AuditVerdict,
+  ControllerEvent,
+  FlightEntry,
+  Position,
+  PrinterControllers,
+} from '#drivers'
 import type { Clock } from '#lib/clock.ts'
 import type { ControllerView } from '#lib/control-protocol.ts'
 import type { Logger } from '#lib/logger.ts'
 import { CoreError } from '../errors.ts'
 import type { Journal } from '../journal/journal.ts'
+import { controllerView, offlineView } from './controller-view.ts'
+import { wordsOf } from './dialect-words.ts'
 import { type StopLayer, stopLayersOf } from './stop-layers.ts'
-import { withTimeLimit } from './time-limit.ts'
+import { attempt, switchOff } from './switch-off.ts'
+import { waitFor } from './time-limit.ts'
 
 /** Opens and identifies the controller; events go to `onEvent` until it is disposed. */
 export type OpenMachineController = (
   onEvent: (event: ControllerEvent) => void,
   signal: AbortSignal,
-) => Promise<Controller>
+) => Promise<PrinterControllers>
 
 export interface MachineOptions {
   readonly name: string
   readonly open: OpenMachineController
-  /** Heaters off and nothing that moves: safe in any state of the machine. */
-  readonly heatersOff: readonly string[]
+  /** Hotends of the printer: as many are switched off. */
+  readonly tools: number
+  /** What a controller's own timeout is armed with. */
+  readonly idleTimeoutS: number
   readonly clock: Clock
   readonly journal: Journal
   readonly log: Logger
@@ -34,14 +45,13 @@ export interface StopReport {
   readonly layers: readonly StopLayer[]
 }
 
+const NEVER = new AbortController().signal
 const RETRY_MS = 5000
-/** Heaters off is answered at once; a park move behind a full planner takes its time. */
-const SAFE_STOP_MS = 120_000
 
 export class Machine implements AsyncDisposable {
   readonly #options: MachineOptions
   readonly #listeners = new Set<(event: ControllerEvent) => void>()
-  #controller: Controller | undefined
+  #controller: PrinterControllers | undefined
   #needsHeatersOff = false
   /** A lost controller, being recorded and closed. */
   #losing: Promise<void> = Promise.resolve()
@@ -52,7 +62,7 @@ export class Machine implements AsyncDisposable {
   }
 
   /** @throws CoreError PRINTER_OFFLINE. */
-  get controller(): Controller {
+  get controller(): PrinterControllers {
     if (!this.#controller)
       throw new CoreError('PRINTER_OFFLINE', `${this.#options.name} is not connected`)
     return this.#controller
@@ -62,19 +72,16 @@ export class Machine implements AsyncDisposable {
     return this.#controller !== undefined
   }
 
-  view(): ControllerView {
-    const controller = this.#controller
-    const statistics = controller?.statistics
-    return {
-      name: this.#options.name,
-      connected: controller !== undefined,
-      firmware: controller?.identity.firmware ?? null,
-      temperatures: controller?.temperatures ?? {},
-      linesSent: statistics?.linesSent ?? 0,
-      resends: statistics?.resends ?? 0,
-      inFlightLines: statistics?.inFlightLines ?? 0,
-      windowLines: statistics?.windowLines ?? 0,
-    }
+  /** Some controller of it heats, and reports how hot it is. */
+  get hasHeaters(): boolean {
+    const members = this.#controller?.members ?? []
+    return members.some(({ controller }) => wordsOf(controller.identity).hasHeaters)
+  }
+
+  /** One a controller; while they are not connected, the motion controller alone. */
+  views(): readonly ControllerView[] {
+    const members = this.#controller?.members
+    return members?.map(controllerView) ?? [offlineView(this.#options.name)]
   }
 
   /** Calls `listener` with what the controller tells, until the returned handle is disposed. */
@@ -112,25 +119,28 @@ export class Machine implements AsyncDisposable {
    * nobody knows, so nothing moves).
    */
   async safeStop(script: readonly string[], job: string, isFault: boolean): Promise<void> {
-    // A controller that waits for heat answers nothing else until it is told to stop waiting.
-    const isInterruptible = this.#controller?.identity.capabilities.EMERGENCY_PARSER === true
-    const breakWait = isInterruptible ? ['M108'] : []
-    await this.#makeSafe([...breakWait, ...this.#options.heatersOff, ...script], job)
+    await this.#makeSafe(script, job)
     if (isFault && this.#controller) await this.#keepRecord(this.#controller)
   }
 
   /** Heaters off now, or as soon as there is a controller to tell. */
   async switchHeatersOff(): Promise<void> {
     this.#needsHeatersOff = true
-    if (this.#controller) await this.#makeSafe(this.#options.heatersOff, undefined)
+    if (this.#controller) await this.#makeSafe([], undefined)
   }
 
   /**
    * The printer's own `script` after a print that was executed to its end. What could not be done is an event, and the heaters
    * go off once the controller is back. @throws `signal.reason`
    */
-  async finish(script: readonly string[], job: string, signal: AbortSignal): Promise<void> {
-    const failure = await this.#attempt(script, signal)
+  async finish(
+    script: readonly string[] | undefined,
+    job: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const failure = script
+      ? await this.#attempt(script, signal)
+      : await this.#switchOff(this.#controller, signal)
     if (failure === undefined) return
     signal.throwIfAborted()
     this.#needsHeatersOff = true
@@ -157,19 +167,35 @@ export class Machine implements AsyncDisposable {
     return { latencyMs, layers: stopLayersOf(controller.identity) }
   }
 
-  /** Runs `commands` one after the other; each is acknowledged before the next. @throws DriverError; `signal.reason`. */
+  /** Runs `commands` one after the other, each on the controller it is for; each is acknowledged before the next. @throws DriverError; `signal.reason`. */
   async run(commands: readonly string[], signal: AbortSignal): Promise<void> {
     for (const command of commands) await this.controller.command(command, { signal })
   }
 
+  /** Before a program's first line. @throws DriverError; `signal.reason`. */
+  async prepare(signal: AbortSignal): Promise<void> {
+    const { idleTimeoutS } = this.#options
+    for (const { controller } of this.controller.members)
+      for (const command of wordsOf(controller.identity).prepare(idleTimeoutS))
+        await controller.command(command, { signal })
+  }
+
+  /** Resolves when every controller has made every move. @throws DriverError; `signal.reason`. */
+  async drain(signal: AbortSignal): Promise<void> {
+    for (const { controller } of this.controller.members)
+      await controller.command(wordsOf(controller.identity).drain, { signal })
+  }
+
   /** Where the controller believes to be; undefined when it does not say. @throws DriverError; `signal.reason`. */
   async position(signal: AbortSignal): Promise<Position | undefined> {
-    let position: Position | undefined
-    using _ = this.onEvent(event => {
-      if (event.kind === 'position') position = event.position
-    })
-    await this.run(['M114'], signal)
-    return position
+    signal.throwIfAborted()
+    const verdict = await this.controller.audit({})
+    return verdict.kind === 'unknown' ? undefined : verdict.reported
+  }
+
+  /** Compares where the controller believes to be with where it was told to go. @throws DriverError. */
+  audit(expected: Partial<Position>): Promise<AuditVerdict> {
+    return this.controller.audit(expected)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -178,27 +204,30 @@ export class Machine implements AsyncDisposable {
   }
 
   async #connect(signal: AbortSignal): Promise<void> {
-    const { journal, name, open } = this.#options
+    const { journal, open } = this.#options
     this.#lost = Promise.withResolvers()
-    let opened: Controller | undefined
+    let opened: PrinterControllers | undefined
     const controller = await open(event => this.#relay(event, opened), signal)
     opened = controller
     this.#controller = controller
-    const { firmware, machine } = controller.identity
-    journal.record({
-      type: 'printer.connected',
-      message: `${name} answers`,
-      detail: { controller: name, firmware, machine },
-    })
-    if (this.#needsHeatersOff) await this.#makeSafe(this.#options.heatersOff, undefined)
+    for (const member of controller.members) {
+      const { firmware, machine } = member.controller.identity
+      journal.record({
+        type: 'printer.connected',
+        message: `${member.name} answers`,
+        detail: { controller: member.name, firmware, machine },
+      })
+    }
+    if (this.#needsHeatersOff) await this.#makeSafe([], undefined)
   }
 
-  async #makeSafe(commands: readonly string[], job: string | undefined): Promise<void> {
+  /** Everything that heats is switched off on every controller at once; then the printer's own `script`. */
+  async #makeSafe(script: readonly string[], job: string | undefined): Promise<void> {
     const { journal } = this.#options
-    const failure = await this.#attempt(commands, new AbortController().signal)
+    const failure = (await this.#switchOff()) ?? (await this.#attempt(script, NEVER))
     this.#needsHeatersOff = failure !== undefined
     if (failure === undefined) {
-      const message = `heaters off, ${commands.length} commands acknowledged`
+      const message = `heaters off, ${script.length} commands of the script acknowledged`
       journal.record({ type: 'printer.safe_stop', job, message })
       return
     }
@@ -206,22 +235,21 @@ export class Machine implements AsyncDisposable {
     journal.record({ type: 'printer.safe_stop_failed', job, code: 'PRINTER_SCRIPT', message })
   }
 
+  #switchOff(controllers = this.#controller, signal = NEVER): Promise<string | undefined> {
+    const { clock, name, tools } = this.#options
+    if (!controllers) return Promise.resolve(`${name} is not connected`)
+    return switchOff(controllers, tools, clock, signal)
+  }
+
   /** Resolves with why `commands` could not be carried out, if they could not. */
   #attempt(commands: readonly string[], signal: AbortSignal): Promise<string | undefined> {
-    const late = () => new CoreError('PRINTER_SCRIPT', `not done after ${SAFE_STOP_MS} ms`)
-    const { clock } = this.#options
-    return withTimeLimit(clock, SAFE_STOP_MS, signal, late, limited =>
-      this.run(commands, limited),
-    ).then(
-      () => undefined,
-      (error: unknown) => (error instanceof Error ? error.message : 'unknown fault'),
-    )
+    return attempt(this.#options.clock, signal, limited => this.run(commands, limited))
   }
 
   /** What went over the wire before a fault. A record that cannot be kept stops nothing. */
-  async #keepRecord(controller: Controller): Promise<void> {
+  async #keepRecord(controller: PrinterControllers): Promise<void> {
     const { journal, keepRecord, log, name } = this.#options
-    if (keepRecord === undefined || !isRecorded(controller)) return
+    if (keepRecord === undefined) return
     try {
       const entries = controller.flightRecord()
       const file = await keepRecord(entries)
@@ -232,7 +260,7 @@ export class Machine implements AsyncDisposable {
     }
   }
 
-  #relay(event: ControllerEvent, from: Controller | undefined): void {
+  #relay(event: ControllerEvent, from: PrinterControllers | undefined): void {
     for (const listener of this.#listeners) listener(event)
     if (event.kind !== 'lost' || from === undefined || from !== this.#controller) return
     const { journal, log, name } = this.#options
@@ -244,32 +272,26 @@ export class Machine implements AsyncDisposable {
     }
     this.#controller = undefined
     this.#losing = this.#keepRecord(from)
+      .then(() => this.#calm(from))
       .then(() => this.#drop(from))
       .catch((error: unknown) => log.warn({ err: error }, 'close after loss failed'))
   }
 
-  async #drop(controller: Controller): Promise<void> {
+  /** One of several was lost: the others are switched off before they are let go. */
+  async #calm(controllers: PrinterControllers): Promise<void> {
+    if (controllers.members.length === 1) return
+    this.#needsHeatersOff = true
+    const failure = await this.#switchOff(controllers)
+    const message = `the other controllers were switched off${failure === undefined ? '' : `; ${failure}`}`
+    this.#options.journal.record({ type: 'printer.held', message })
+  }
+
+  async #drop(controller: PrinterControllers): Promise<void> {
     if (this.#controller === controller) this.#controller = undefined
     try {
       await controller[Symbol.asyncDispose]()
     } finally {
       this.#lost.resolve()
     }
-  }
-}
-
-function isRecorded(controller: Controller): controller is MotionController {
-  return 'flightRecord' in controller
-}
-
-async function waitFor(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = () => aborted.reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    if (signal.aborted) onAbort()
-    await Promise.race([promise, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

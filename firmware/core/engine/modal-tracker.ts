@@ -1,6 +1,7 @@
 /** What a pause or an interruption must put back: modes, feed, tool, heat and settings, as the program has set them so far. Pure. */
 
 import type { Position } from '#drivers'
+import type { DialectWords } from './dialect-words.ts'
 
 /** Feed of the moves back to where the print stopped. */
 const TRAVEL_MM_PER_MIN = 6000
@@ -41,13 +42,17 @@ export class ModalTracker {
 
   /**
    * Commands for a controller that may have lost everything, with the head at the height of `zMm` above the bed: heat, clear of
-   * the part, home X and Y (never Z), settings. `isPlaceKnown`: the controller still knows its height.
+   * the part, home X and Y (never Z), settings. `setHeight`: left out when the controller still knows its height.
    */
-  recoverCommands(zMm: number, clearMm: number, isPlaceKnown: boolean): readonly string[] {
+  recoverCommands(
+    zMm: number,
+    clearMm: number,
+    setHeight: DialectWords['setHeight'],
+  ): readonly string[] {
     return [
       'G21',
       ...this.#heatCommands(),
-      ...(isPlaceKnown ? [] : [`G92 Z${mm(zMm)}`]),
+      ...(setHeight ? [setHeight(zMm)] : []),
       'G91',
       `G1 Z${mm(clearMm)} F${DESCENT_MM_PER_MIN}`,
       'G90',
@@ -61,7 +66,10 @@ export class ModalTracker {
   }
 
   /** Commands that bring the machine back to `position` with everything as the program left it. */
-  restoreCommands(position: Position): readonly string[] {
+  restoreCommands(
+    position: Position,
+    { hasHeaters }: Pick<DialectWords, 'hasHeaters'>,
+  ): readonly string[] {
     const { x, y, z, e } = position
     return [
       ...this.#heatCommands(),
@@ -69,12 +77,12 @@ export class ModalTracker {
       'G90',
       `G1 X${mm(x)} Y${mm(y)} F${TRAVEL_MM_PER_MIN}`,
       `G1 Z${mm(z)} F${DESCENT_MM_PER_MIN}`,
-      `G92 E${mm(e)}`,
+      ...(hasHeaters ? [`G92 E${mm(e)}`] : []),
       ...(this.#isInches ? ['G20'] : []),
       ...(this.#feed === undefined ? [] : [`G1 F${this.#feed}`]),
       ...(this.#fan === undefined ? [] : [this.#fan === 0 ? 'M107' : `M106 S${this.#fan}`]),
       this.#isRelative ? 'G91' : 'G90',
-      this.#isExtruderRelative ? 'M83' : 'M82',
+      ...(hasHeaters ? [this.#isExtruderRelative ? 'M83' : 'M82'] : []),
     ]
   }
 

@@ -1,6 +1,6 @@
 /** The one print this printer may run: who may start it, what is checked again, and the verbs that act on it. */
 
-import type { Controller } from '#drivers'
+import type { PrinterControllers } from '#drivers'
 import type { JobProgress } from '#lib/control-protocol.ts'
 import { MpfError } from '#mpf'
 import type { OpenedJob, OpenJob } from '../admission/open-job.ts'
@@ -216,7 +216,7 @@ export class PrintEngine {
     this.#options.expectStartAllowed?.()
   }
 
-  #expectConnected(controller: Controller): void {
+  #expectConnected(controller: PrinterControllers): void {
     this.#closing.signal.throwIfAborted()
     const { machine } = this.#options
     if (!machine.isConnected || machine.controller !== controller)

@@ -1,6 +1,6 @@
 /** One print, from the charged use to the drained report: streaming, pausing, and every way it can end. */
 
-import { type Controller, type ControllerEvent, DriverError, type Position } from '#drivers'
+import { type ControllerEvent, DriverError, type Position, type PrinterControllers } from '#drivers'
 import type { Clock } from '#lib/clock.ts'
 import type { JobProgress, PrintPhase } from '#lib/control-protocol.ts'
 import { MpfError, type ProgramCommand } from '#mpf'
@@ -9,9 +9,12 @@ import { CoreError } from '../errors.ts'
 import type { EndReason } from '../journal/job-record.ts'
 import type { Journal } from '../journal/journal.ts'
 import { type Continuation, continuationCommands } from './continuation.ts'
+import { wordsOf } from './dialect-words.ts'
 import { CheckedLineSource } from './line-source.ts'
+import { linkDetail } from './link-view.ts'
 import type { Machine } from './machine.ts'
 import { ModalTracker } from './modal-tracker.ts'
+import { PositionWatch } from './position-watch.ts'
 import { type LayerMark, layerAt, progressAt } from './progress.ts'
 import type { PrintScripts } from './scripts.ts'
 
@@ -19,7 +22,7 @@ export interface PrintRunOptions {
   readonly job: string
   readonly print: OpenedPrint
   readonly machine: Machine
-  readonly controller: Controller
+  readonly controller: PrinterControllers
   readonly scripts: PrintScripts
   readonly onInterruption: 'fail' | 'ask'
   /** Set for a print that goes on after an interruption. */
@@ -45,6 +48,7 @@ export class PrintRun {
   readonly #options: PrintRunOptions
   readonly #abort = new AbortController()
   readonly #modal = new ModalTracker()
+  readonly #place: PositionWatch
   readonly #layers: LayerMark[] = []
   #phase: PrintPhase = 'printing'
   #ackedLine = 0
@@ -58,6 +62,7 @@ export class PrintRun {
   constructor(options: PrintRunOptions) {
     this.job = options.job
     this.#options = options
+    this.#place = new PositionWatch(expected => options.machine.audit(expected))
     this.#activeSinceMs = options.clock.nowMs()
     this.#ackedLine = options.continuation?.line ?? 0
     if (options.continuation) this.#phase = 'resuming'
@@ -85,14 +90,17 @@ export class PrintRun {
     const { journal, machine, controller, print, scripts } = this.#options
     const { signal } = this.#abort
     using _ = machine.onEvent(event => this.#take(event))
-    await using source = new CheckedLineSource(print.blocks(signal), command =>
-      this.#noteHandedOver(command),
+    await using source = new CheckedLineSource(
+      print.blocks(signal),
+      command => this.#noteHandedOver(command),
+      () => this.#place.check(),
     )
     try {
       await this.#prepare(source, signal)
       const report = await controller.stream(source, { signal })
       this.#phase = 'ending'
       this.#ackedLine = Math.max(this.#ackedLine, report.lastLine)
+      await this.#place.check()
       await machine.finish(scripts.end, this.job, signal)
       journal.advance(
         this.job,
@@ -101,7 +109,10 @@ export class PrintRun {
           type: 'job.done',
           job: this.job,
           message: `${report.lines} commands executed, the last is line ${report.lastLine}`,
-          detail: { lines: report.lines, lastLine: report.lastLine },
+          detail: {
+            ...{ lines: report.lines, lastLine: report.lastLine, audits: this.#place.audits },
+            ...linkDetail(controller.statistics),
+          },
         },
         { ackedLine: this.#ackedLine },
       )
@@ -112,11 +123,13 @@ export class PrintRun {
 
   /** The start script, or what brings the machine back to where the print was cut off. */
   async #prepare(source: CheckedLineSource, signal: AbortSignal): Promise<void> {
-    const { machine, scripts, continuation } = this.#options
+    const { machine, scripts, continuation, controller } = this.#options
+    await machine.prepare(signal)
     if (continuation === undefined) return machine.run(scripts.start, signal)
     // Everything up to there is verified and checked once more before anything heats.
     await source.skipTo(continuation.line)
-    const commands = continuationCommands(continuation, this.#modal, scripts.recover)
+    const words = wordsOf(controller.identity)
+    const commands = continuationCommands(continuation, this.#modal, scripts.recover, words)
     await machine.run(commands, signal)
     this.#phase = 'printing'
   }
@@ -139,7 +152,8 @@ export class PrintRun {
     this.#position = undefined
     controller.hold()
     try {
-      await machine.run(['M400', 'M114'], signal)
+      await machine.drain(signal)
+      this.#position = await machine.position(signal)
       // Without it nobody could bring the head back: better to go on than to park for good.
       if (!this.#position) throw new CoreError('PRINTER_SCRIPT', 'no position was reported')
       await machine.run(scripts.pause, signal)
@@ -171,7 +185,8 @@ export class PrintRun {
 
   async #restoreAndRelease(): Promise<void> {
     const { controller, journal, machine, scripts, clock } = this.#options
-    const restore = this.#position ? this.#modal.restoreCommands(this.#position) : []
+    const words = wordsOf(this.#options.controller.identity)
+    const restore = this.#position ? this.#modal.restoreCommands(this.#position, words) : []
     try {
       await machine.run([...scripts.resume, ...restore], this.#abort.signal)
     } catch (error) {
@@ -194,7 +209,6 @@ export class PrintRun {
   }
 
   #take(event: ControllerEvent): void {
-    if (event.kind === 'position' && this.#phase === 'pausing') this.#position ??= event.position
     // A program that was executed is done, whatever becomes of the link afterwards.
     if (event.kind === 'lost' && this.#phase !== 'ending') this.#abort.abort(event.error)
     if (event.kind === 'acked') this.#acknowledge(event.line)
@@ -203,6 +217,7 @@ export class PrintRun {
 
   #noteHandedOver({ line, text, layer }: ProgramCommand): void {
     this.#modal.note(text)
+    this.#place.note(text)
     if (layer !== this.#layers.at(-1)?.layer) this.#layers.push({ firstLine: line, layer })
   }
 

@@ -17,7 +17,7 @@ import {
 
 export interface ThermalWatchOptions {
   readonly machine: Machine
-  readonly engine: Pick<PrintEngine, 'abandon' | 'forceStop'>
+  readonly engine: Pick<PrintEngine, 'abandon' | 'forceStop' | 'isBusy'>
   readonly journal: Journal
   readonly clock: Clock
   readonly settings: ThermalSettings & {
@@ -48,6 +48,8 @@ export class ThermalWatch {
   readonly #heaters = new Map<string, HeaterState>()
   #last: Temperatures = {}
   #reportedAtMs: number | undefined
+  /** Since when a print runs that nobody has told a temperature of. */
+  #unheardSinceMs: number | undefined
   #fault: Fault | undefined
 
   constructor(options: ThermalWatchOptions) {
@@ -97,12 +99,22 @@ export class ThermalWatch {
       this.#forget()
       return hasCeased ? undefined : () => this.#force(fault)
     }
+    if (this.#isUnheard(nowMs))
+      return () => this.#stop('heaters', 'THERMAL_SILENT', { currentC: Number.NaN, targetC: 0 })
     const hot = Object.entries(this.#last).find(([, { targetC }]) => targetC > 0)
     const isSilent =
       this.#reportedAtMs !== undefined && nowMs - this.#reportedAtMs > settings.reportTimeoutMs
     if (!hot || !isSilent) return undefined
     const [heater, report] = hot
     return () => this.#stop(heater, 'THERMAL_SILENT', report)
+  }
+
+  /** A controller that has heaters and prints, and has never said how hot they are. */
+  #isUnheard(nowMs: number): boolean {
+    const { engine, machine, settings } = this.#options
+    const isOwed = engine.isBusy && machine.hasHeaters && this.#reportedAtMs === undefined
+    this.#unheardSinceMs = isOwed ? (this.#unheardSinceMs ?? nowMs) : undefined
+    return nowMs - (this.#unheardSinceMs ?? nowMs) > settings.reportTimeoutMs
   }
 
   /** A heater that was told to be off, by a controller that still reports, and that gets no hotter. */
@@ -117,7 +129,9 @@ export class ThermalWatch {
     const { clock, engine, journal } = this.#options
     const { currentC, targetC } = report
     this.#fault = { heater, code, atMs: clock.nowMs(), currentC }
-    const message = `${heater} at ${currentC} C, target ${targetC} C`
+    const message = Number.isNaN(currentC)
+      ? 'no temperature was ever reported'
+      : `${heater} at ${currentC} C, target ${targetC} C`
     const detail = { heater, targetC, currentC: Number.isFinite(currentC) ? currentC : null }
     journal.record({ type: 'printer.thermal_fault', code, message, detail })
     await engine.abandon(new CoreError(code, message))

@@ -1,4 +1,4 @@
-/** A bound on anything asked of a machine that may never answer. */
+/** Bounds on anything asked of a machine that may never answer. */
 
 import type { Clock } from '#lib/clock.ts'
 
@@ -21,5 +21,18 @@ export async function withTimeLimit<T>(
   } finally {
     done.abort()
     await timer
+  }
+}
+
+/** Resolves with the promise; rejects with the signal's reason if that is first. */
+export async function waitFor(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    if (signal.aborted) onAbort()
+    await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
   }
 }

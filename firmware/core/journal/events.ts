@@ -85,6 +85,10 @@ export const EVENTS = {
     severity: 'notice',
     when: 'The abnormal-end script was carried out: heaters off, head parked.',
   },
+  'printer.held': {
+    severity: 'error',
+    when: 'One of several controllers went away; the others were switched off.',
+  },
   'printer.safe_stop_failed': {
     severity: 'critical',
     when: 'The abnormal-end script could not be carried out; heaters may be on.',

@@ -45,7 +45,7 @@ export function linesPerSecond(before: Sighting | undefined, now: Sighting): num
   return (sent(now) - sent(before)) / seconds
 }
 
-/** The block: at most seven lines, each within the width. */
+/** The block: at most nine lines with one controller, each within the width. */
 export function renderWatch(
   view: PrinterView,
   rate: number | null,
@@ -139,6 +139,7 @@ function controllerLines(view: PrinterView, rate: number | null, style: Style): 
     return [
       ...(heaters.length === 0 ? [] : [lineOf(heaters, style)]),
       lineOf([linkSpan(controller, rate)], style),
+      ...healthLines(controller, style),
     ]
   })
 }
@@ -154,6 +155,27 @@ export function heaterSpans(temperatures: HeaterReadings, style: Style): readonl
       tone: targetC === 0 ? 'dim' : heatingTone,
     }
   })
+}
+
+/** Latency, use of the wire, planner and stalls, once something was measured. */
+function healthLines({ link }: ControllerView, style: Style): readonly string[] {
+  if (link === null) return []
+  const { okToNextMs, wireUtilisation, plannerFree, plannerBlocks } = link
+  const latencies = [okToNextMs.p50, okToNextMs.p99, okToNextMs.p999]
+  const isMeasured = latencies.every(ms => ms !== null)
+  const planner = plannerFree !== null && plannerBlocks !== null && plannerBlocks > 0
+  const parts = [
+    ...(isMeasured
+      ? [`ok to next ${latencies.map(ms => ms.toFixed(2)).join('/')} ms (p50/p99/p99.9)`]
+      : []),
+    ...(wireUtilisation === null ? [] : [`wire ${Math.round(100 * wireUtilisation)} %`]),
+    ...(planner ? [`planner ${plannerBlocks - plannerFree}/${plannerBlocks}`] : []),
+    ...(link.stalls === 0 ? [] : [`${grouped(link.stalls)} stall${link.stalls === 1 ? '' : 's'}`]),
+    ...(link.reattachments === 0
+      ? []
+      : [`${grouped(link.reattachments)} replug${link.reattachments === 1 ? '' : 's'}`]),
+  ]
+  return parts.length === 0 ? [] : [lineOf([{ text: parts.join(', '), tone: 'dim' }], style)]
 }
 
 function linkSpan(controller: ControllerView, rate: number | null): Span {

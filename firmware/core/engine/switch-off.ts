@@ -1,0 +1,49 @@
+/** Making a machine safe: what heats is switched off on every controller, each in its own words, and within a bound. */
+
+import type { Controller, PrinterControllers } from '#drivers'
+import type { Clock } from '#lib/clock.ts'
+import { CoreError } from '../errors.ts'
+import { wordsOf } from './dialect-words.ts'
+import { withTimeLimit } from './time-limit.ts'
+
+/** Heaters off is answered at once; a park move behind a full planner takes its time. */
+const SAFE_STOP_MS = 120_000
+
+/** On all controllers at once; what waits for heat is told not to. Resolves with why some may still heat, by name. */
+export async function switchOff(
+  { members }: PrinterControllers,
+  tools: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const failures = await Promise.all(
+    members.map(async ({ name, controller }) => {
+      const failure = await attempt(clock, signal, limited => turnOff(controller, tools, limited))
+      return failure === undefined ? [] : [`${name}: ${failure}`]
+    }),
+  )
+  const all = failures.flat()
+  return all.length === 0 ? undefined : all.join('; ')
+}
+
+/** Resolves with why `body` failed or took too long, if it did. */
+export function attempt(
+  clock: Clock,
+  signal: AbortSignal,
+  body: (signal: AbortSignal) => Promise<void>,
+): Promise<string | undefined> {
+  const late = () => new CoreError('PRINTER_SCRIPT', `not done after ${SAFE_STOP_MS} ms`)
+  return withTimeLimit(clock, SAFE_STOP_MS, signal, late, body).then(
+    () => undefined,
+    (error: unknown) => (error instanceof Error ? error.message : 'unknown fault'),
+  )
+}
+
+async function turnOff(controller: Controller, tools: number, signal: AbortSignal): Promise<void> {
+  const { breakWait, off } = wordsOf(controller.identity)
+  // A controller that waits for heat answers nothing else until it is told to stop waiting.
+  const isWaiting = controller.statistics.inFlightLines > 0
+  const isInterruptible = controller.identity.capabilities.EMERGENCY_PARSER === true && isWaiting
+  for (const command of [...(isInterruptible ? breakWait : []), ...off(tools)])
+    await controller.command(command, { signal })
+}
