@@ -1,7 +1,8 @@
-/** The printer's own decryption key and the file that says whom it believes: read once, checked for who else could. */
+/** The printer's own decryption keys and the file that says whom it believes: read once, checked for who else could. */
 
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { constants, open } from 'node:fs/promises'
+import { type HybridKeyPair, parseHybridKeyFile } from '#mpf'
 import { CoreError, coreFault } from './errors.ts'
 
 const MAX_KEY_BYTES = 16 * 1024
@@ -17,8 +18,7 @@ const CURVE = 'secp384r1'
 export async function loadPrinterKey(path: string): Promise<KeyObject> {
   const { bytes, mode } = await readSmallFile(path, MAX_KEY_BYTES)
   try {
-    if ((mode & GROUP_AND_OTHERS) !== 0)
-      throw new CoreError('KEYS_MODE', `the printer key has mode ${(mode & 0o777).toString(8)}`)
+    expectPrivate(mode, 'the printer key')
     const key = createPrivateKey(bytes)
     if (key.asymmetricKeyDetails?.namedCurve !== CURVE)
       throw new CoreError('KEYS_UNREADABLE', 'the printer key is not a P-384 key')
@@ -29,6 +29,28 @@ export async function loadPrinterKey(path: string): Promise<KeyObject> {
   } finally {
     bytes.fill(0)
   }
+}
+
+/**
+ * Reads the printer's key for hybrid grants, as `mpf keygen --type hybrid` writes it.
+ * @throws CoreError KEYS_MODE when group or others have any access, KEYS_UNREADABLE otherwise.
+ */
+export async function loadHybridKey(path: string): Promise<HybridKeyPair> {
+  const { bytes, mode } = await readSmallFile(path, MAX_KEY_BYTES)
+  try {
+    expectPrivate(mode, 'the hybrid key')
+    const { publicKey, privateKey } = parseHybridKeyFile(bytes) ?? {}
+    if (!publicKey || !privateKey)
+      throw new CoreError('KEYS_UNREADABLE', 'the hybrid key is not a private hybrid key')
+    return { publicKey, privateKey }
+  } finally {
+    bytes.fill(0)
+  }
+}
+
+function expectPrivate(mode: number, key: string): void {
+  if ((mode & GROUP_AND_OTHERS) !== 0)
+    throw new CoreError('KEYS_MODE', `${key} has mode ${(mode & 0o777).toString(8)}`)
 }
 
 /** The trust bundle's bytes; the file format parses them. @throws CoreError KEYS_UNREADABLE. */

@@ -2,10 +2,10 @@
 
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
-import { z } from 'zod'
 import {
-  decodeBase64url,
+  type HybridKeyFile,
   keyId,
+  parseHybridKeyFile,
   parseTrustBundle,
   type Recipient,
   type RecipientKeys,
@@ -15,13 +15,6 @@ import {
   type TrustBundle,
 } from '#mpf'
 import { ToolError } from './command.ts'
-
-/** How a hybrid key (HPKE-0051) is kept: JSON, since PEM has no form for it yet. */
-const hybridFile = z.strictObject({
-  suite: z.literal('HPKE-0051'),
-  publicKey: z.string(),
-  privateKey: z.string().optional(),
-})
 
 const ALGORITHM_OF_CURVE: Readonly<Record<string, SignatureAlgorithm>> = {
   secp384r1: 'ES384',
@@ -102,16 +95,10 @@ export async function readRecipientKeys(
   return { p384, hybrid: { publicKey, privateKey } }
 }
 
-function parseHybrid(bytes: Buffer, path: string) {
-  try {
-    const file = hybridFile.parse(JSON.parse(bytes.toString()))
-    const publicKey = decodeBase64url(file.publicKey)
-    const privateKey = file.privateKey === undefined ? undefined : decodeBase64url(file.privateKey)
-    if (publicKey) return { publicKey, privateKey }
-  } catch (cause) {
-    throw new ToolError('TOOL_KEY', `${path} is not a hybrid key`, cause)
-  }
-  throw new ToolError('TOOL_KEY', `${path} is not a hybrid key`)
+function parseHybrid(bytes: Buffer, path: string): HybridKeyFile {
+  const key = parseHybridKeyFile(bytes)
+  if (!key) throw new ToolError('TOOL_KEY', `${path} is not a hybrid key`)
+  return key
 }
 
 /** @throws ToolError TOOL_FILE; MpfError MPF_SIGNER */
