@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { zstdDecompressSync } from 'node:zlib'
 import { Journal } from '../firmware/core/journal/journal.ts'
+import { startSimulator } from '../firmware/core/simulator.ts'
 import { sharedPath } from '../test/shared.ts'
 import { type BenchContext, type BenchPart, cpuSeconds, median, type Row } from './row.ts'
 import { type BenchKeys, makeKeys, sealForBench } from './sealed.ts'
@@ -38,8 +39,10 @@ interface Desk extends AsyncDisposable {
   readonly keys: BenchKeys
 }
 
-/** mpfd on a simulated board, as the launcher starts it; resolves when its socket answers. */
+/** mpfd as the launcher starts it, on a simulated board that runs already; resolves when its socket answers. */
 async function startDesk(context: BenchContext, name: string, speed = 1): Promise<Desk> {
+  await using stack = new AsyncDisposableStack()
+  const simulator = stack.use(await startSimulator([`--speed=${speed}`, '--advanced-ok']))
   const directory = join(context.directory, name)
   const place = (file: string) => join(directory, file)
   await mkdir(place('stick'), { recursive: true })
@@ -56,7 +59,7 @@ async function startDesk(context: BenchContext, name: string, speed = 1): Promis
     ...sample,
     printer: { ...sample.printer, tenant: sealed.tenant },
     controllers: [
-      { name: 'motion', role: 'motion', dialect: 'marlin', port: 'simulated', baud: 250_000 },
+      { name: 'motion', role: 'motion', dialect: 'marlin', port: simulator.port, baud: 250_000 },
     ],
     stateDirectory: place('state'),
     usb: { mountDirectories: [place('stick')], autoStart: 'start', pollIntervalMs: 1000 },
@@ -67,29 +70,23 @@ async function startDesk(context: BenchContext, name: string, speed = 1): Promis
   }
   await writeFile(place('mpfd.json'), JSON.stringify(config))
   const startMs = performance.now()
-  const child = spawn(
-    join(ROOT, 'bin/mpfd'),
-    [
-      '--config',
-      place('mpfd.json'),
-      '--simulate',
-      `--simulator-option=--speed=${speed}`,
-      '--simulator-option=--advanced-ok',
-    ],
-    { stdio: ['ignore', 'ignore', 'inherit'] },
-  )
+  const child = spawn(join(ROOT, 'bin/mpfd'), ['--config', place('mpfd.json')], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  stack.defer(async () => {
+    child.kill('SIGTERM')
+    if (child.exitCode === null) await once(child, 'exit')
+  })
   await untilConnected(place('control.sock'), child)
   const readyMs = performance.now() - startMs
+  const lifetime = stack.move()
   return {
     pid: child.pid ?? 0,
     stick: place('stick'),
     socket: place('control.sock'),
     readyMs,
     keys,
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGTERM')
-      if (child.exitCode === null) await once(child, 'exit')
-    },
+    [Symbol.asyncDispose]: () => lifetime.disposeAsync(),
   }
 }
 
@@ -117,7 +114,7 @@ async function coldStart(context: BenchContext): Promise<Row> {
   const bare = await bareNodeS()
   return {
     id: 'D1',
-    what: 'core cold start until its socket answers, simulator included',
+    what: 'core cold start until its socket answers',
     peer: 'bare node',
     ratio: seconds / bare,
     figure: `${seconds.toFixed(2)} s, bare node ${bare.toFixed(2)} s`,
