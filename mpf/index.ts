@@ -63,6 +63,7 @@ export {
   unwrapKeys,
 } from './grant.ts'
 export { generateHybridKey, type HybridKeyPair, hybridKeyId } from './hpke.ts'
+export { type HybridKeyFile, parseHybridKeyFile } from './hybrid-key-file.ts'
 export {
   keyId,
   SIGNATURE_ALGORITHMS,

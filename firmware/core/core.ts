@@ -89,12 +89,13 @@ function createHandlers(
 ): ControlHandlers {
   const { config, tasks } = parts
   const { serial, tenant } = config.printer
-  const { printerKeyFile } = config.keys
+  const { printerKeyFile, hybridKeyFile } = config.keys
+  const keyFiles = [printerKeyFile, ...(hybridKeyFile === undefined ? [] : [hybridKeyFile])]
   const key = parts.signer.key
   const signal = tasks.signal
   const { trust } = parts
   const execute = createCommands({
-    ...{ ...parts, serial, tenant, key, engine, printerKeyFile, signal },
+    ...{ ...parts, serial, tenant, key, engine, keyFiles, signal },
     get trustBundle() {
       return trust.bytes
     },

@@ -73,6 +73,8 @@ export async function prepareParts(
   const { stateDirectory, printer } = config
   await mkdir(stateDirectory, { recursive: true, mode: STATE_DIRECTORY_MODE })
   const printerKey = await loadPrinterKey(config.keys.printerKeyFile)
+  const { hybridKeyFile } = config.keys
+  const hybridKey = hybridKeyFile === undefined ? undefined : await loadHybridKey(hybridKeyFile)
   const journal = new Journal({
     path: join(stateDirectory, 'journal.sqlite'),
     stamp: () => time.now(),
@@ -102,7 +104,7 @@ export async function prepareParts(
   const trust = await TrustStore.open({ path: config.trust.bundleFile, journal })
   const { tenant, profile } = printer
   const facts = {
-    ...{ printerKey, tenant, profile },
+    ...{ printerKey, hybridKey, tenant, profile },
     get trustBundle() {
       return trust.bytes
     },

@@ -25,7 +25,7 @@ export async function openPrint(
   source: ByteSource,
   context: AdmissionContext,
 ): Promise<OpenedPrint> {
-  const { printerKey, tenant, profile, atMs, seqFloor, epochFloor, usesOf } = context
+  const { printerKey, hybridKey, tenant, profile, atMs, seqFloor, epochFloor, usesOf } = context
   const trust = parseTrustBundle(context.trustBundle)
   // 2: it is an MPF file, every byte of it accounted for.
   const container = await readContainer(source)
@@ -37,7 +37,7 @@ export async function openPrint(
     manifestDigest: manifest.digest,
     tenant: manifest.payload.ten,
   }
-  const recipientKeys = { p384: printerKey }
+  const recipientKeys = { p384: printerKey, ...(hybridKey && { hybrid: hybridKey }) }
   const checks = {
     trust,
     recipientIds: recipientIds(recipientKeys),

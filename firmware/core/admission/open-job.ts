@@ -2,7 +2,7 @@
 
 import type { KeyObject } from 'node:crypto'
 import { type FileSource, fdSource } from '#lib/file-source.ts'
-import { type MachineProfile, MpfError } from '#mpf'
+import { type HybridKeyPair, type MachineProfile, MpfError } from '#mpf'
 import type { GrantStore } from '../grant-store.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Spool } from '../spool.ts'
@@ -12,6 +12,7 @@ import type { AdmissionContext, OpenedPrint, OpenPrint } from './opened-print.ts
 /** What of the printer's identity and limits a file is checked against. */
 export interface PrinterFacts {
   readonly printerKey: KeyObject
+  readonly hybridKey?: HybridKeyPair | undefined
   readonly tenant: string
   readonly trustBundle: Uint8Array
   readonly profile: MachineProfile

@@ -2,7 +2,7 @@
 
 import type { KeyObject } from 'node:crypto'
 import type { FdSource } from '#lib/file-source.ts'
-import type { MachineProfile, ProgramCommand, ProgramListeners } from '#mpf'
+import type { HybridKeyPair, MachineProfile, ProgramCommand, ProgramListeners } from '#mpf'
 import type { OpenedProgram } from './checked-blocks.ts'
 import type { ResumePoint } from './resume-point.ts'
 
@@ -64,6 +64,8 @@ export interface OpenedPrint extends Disposable {
 /** What this printer knows and the file does not decide. */
 export interface AdmissionContext {
   readonly printerKey: KeyObject
+  /** For post-quantum hybrid grants. */
+  readonly hybridKey?: HybridKeyPair | undefined
   readonly tenant: string
   /** The trust bundle's file, as read at start. */
   readonly trustBundle: Uint8Array

@@ -16,7 +16,8 @@ export interface VerbParts {
   readonly journal: Journal
   readonly spool: Spool
   readonly engine: Pick<PrintEngine, 'pause' | 'resume' | 'cancel' | 'isBusy'>
-  readonly printerKeyFile: string
+  /** The printer's private keys. */
+  readonly keyFiles: readonly string[]
   /** Names the printer key in the receipt of its destruction. */
   readonly printerKeyId: string
   readonly signal: AbortSignal
@@ -107,10 +108,10 @@ function verb<T>(schema: z.ZodType<T>, body: (args: T) => Promise<string>): Verb
 
 /** The key first: from then on the sealed files are noise, whatever else still fails. */
 async function wipe(parts: VerbParts): Promise<string> {
-  const { ledger, journal, spool, engine, printerKeyFile, printerKeyId, signal } = parts
+  const { ledger, journal, spool, engine, keyFiles, printerKeyId, signal } = parts
   if (engine.isBusy) throw new CoreError('PRINTER_BUSY', 'a print is running')
   ledger.set('wiped', true)
-  await destroyFile(printerKeyFile)
+  for (const file of keyFiles) await destroyFile(file)
   const { ids, strays } = await spool.contents()
   for (const id of ids) {
     signal.throwIfAborted()
