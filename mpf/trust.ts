@@ -25,6 +25,10 @@ const jwk = z.union([
   }),
 ])
 
+const MIN_RSA_BITS = 2048
+const MAX_RSA_BITS = 8192
+const MIN_RSA_EXPONENT = 65_537n
+
 const bundleSchema = z.strictObject({
   v: z.literal(1),
   tenant: base64urlBytes(16),
@@ -82,8 +86,8 @@ export function parseTrustBundle(bytes: Uint8Array): TrustBundle {
   for (const entry of json.keys) {
     const publicKey = publicKeyOf(entry.jwk)
     const isOwn = keyId(publicKey) === entry.kid && FITS[entry.alg] === kindOf(entry.jwk)
-    if (!isOwn)
-      throw new MpfError('MPF_SIGNER', 'trust bundle: kid or algorithm does not fit its key')
+    if (!isOwn || !hasAllowedSize(publicKey))
+      throw new MpfError('MPF_SIGNER', 'trust bundle: kid, algorithm or size does not fit its key')
     const name = `${entry.purpose} ${entry.kid}`
     if (keys.has(name)) throw new MpfError('MPF_SIGNER', 'trust bundle: one key twice')
     keys.set(name, {
@@ -123,6 +127,13 @@ function publicKeyOf(key: z.infer<typeof jwk>): KeyObject {
   } catch (cause) {
     throw new MpfError('MPF_SIGNER', 'trust bundle: not a key', { cause })
   }
+}
+
+/** RSA only (SPEC 8): other keys have the size of their curve or parameter set. FIPS 186-5 asks for 2,048 bits and an odd exponent above 2^16. */
+function hasAllowedSize(key: KeyObject): boolean {
+  const { modulusLength: bits, publicExponent: e } = key.asymmetricKeyDetails ?? {}
+  if (bits === undefined || e === undefined) return true
+  return bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS && e >= MIN_RSA_EXPONENT && e % 2n === 1n
 }
 
 function kindOf(key: z.infer<typeof jwk>): string {

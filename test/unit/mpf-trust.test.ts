@@ -77,6 +77,23 @@ test('refuses a bundle that is not exactly one', async t => {
     t.throws(() => parseTrustBundle(Buffer.from(text)), { code: 'MPF_SIGNER' }, text.slice(0, 10))
 })
 
+test('believes RSA keys of 2048 bits and an exponent of 65537 or more', async t => {
+  for (const [modulusLength, publicExponent, isBelieved] of [
+    [2048, 65537, true],
+    [1024, 65537, false],
+    [2048, 3, false],
+  ] as const) {
+    const key = generateKeyPairSync('rsa', { modulusLength, publicExponent }).publicKey
+    const { n, e } = key.export({ format: 'jwk' })
+    const bundle = withKey(entry =>
+      Object.assign(entry, { kid: keyId(key), alg: 'PS384', jwk: { kty: 'RSA', n, e } }),
+    )
+    const name = `${modulusLength} bits, exponent ${publicExponent}`
+    if (isBelieved) t.ok(parseTrustBundle(bundle).keyFor('publish', keyId(key)), name)
+    else t.throws(() => parseTrustBundle(bundle), { code: 'MPF_SIGNER' }, name)
+  }
+})
+
 test('survives any bytes as a bundle', async t => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(), (bytes, at) => {
