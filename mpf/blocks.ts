@@ -1,6 +1,6 @@
 /** One block of text to one zstd frame and back (SPEC 6.1): one accepted frame shape, three caps against bombs. */
 
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { BLOCK_DIGEST_BYTES, type IndexEntry } from './block-index.ts'
 import { view } from './container.ts'
@@ -16,7 +16,7 @@ const FRAME_HEAD_BYTES = 5
 const BLOCK_HEAD_BYTES = 3
 
 export function blockDigest(text: Uint8Array): Uint8Array {
-  return createHash('sha256').update(text).digest().subarray(0, BLOCK_DIGEST_BYTES)
+  return hash('sha256', text, 'buffer').subarray(0, BLOCK_DIGEST_BYTES)
 }
 
 /** One single-segment zstd frame with its content size, no checksum, no dictionary. */
@@ -49,7 +49,8 @@ export function decompressBlock(frame: Uint8Array, entry: IndexEntry, block: num
   try {
     text = zstdDecompressSync(frame, {
       maxOutputLength: entry.textBytes,
-      chunkSize: Math.max(MIN_CHUNK_BYTES, entry.textBytes),
+      // One byte more than can come: a chunk that is exactly full makes Node allocate another one.
+      chunkSize: Math.max(MIN_CHUNK_BYTES, entry.textBytes + 1),
       params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG },
       // Without it Node stops after the first frame and ignores the rest; with it, it still takes further frames.
       rejectGarbageAfterEnd: true,
