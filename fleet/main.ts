@@ -4,6 +4,7 @@ import { FleetError } from './errors.ts'
 import { parseCommandLine, say, type Verb } from './verb.ts'
 import { printer, server, tenant, token } from './verbs/administer.ts'
 import { command } from './verbs/command.ts'
+import { gateway } from './verbs/gateway.ts'
 import { jobs } from './verbs/jobs.ts'
 import { events, watch } from './verbs/look.ts'
 import { proof } from './verbs/proof.ts'
@@ -11,7 +12,7 @@ import { serve } from './verbs/serve.ts'
 
 const VERBS: Readonly<Record<string, Verb>> = {
   ...{ tenant, server, token, printer, serve },
-  ...{ jobs, command, watch, events, proof },
+  ...{ jobs, gateway, command, watch, events, proof },
 }
 const EXIT = { ok: 0, fault: 1, usage: 2 } as const
 

@@ -1,7 +1,7 @@
 /** What the fleet end knows of the printers it seals for: public key and limits, one directory each. */
 
 import { createPublicKey } from 'node:crypto'
-import { access, mkdir, writeFile } from 'node:fs/promises'
+import { access, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FleetError } from './errors.ts'
 
@@ -44,6 +44,11 @@ export async function findPrinter(tenantDirectory: string, serial: string): Prom
     ))
   if (!isKnown) throw new FleetError('FLEET_PRINTER_UNKNOWN', 'no key of this printer is known')
   return files
+}
+
+/** Serials of the printers files can be sealed for. */
+export async function listPrinters(tenantDirectory: string): Promise<readonly string[]> {
+  return readdir(join(tenantDirectory, 'printers')).catch(() => [])
 }
 
 function filesOf(tenantDirectory: string, serial: string): PrinterFiles {

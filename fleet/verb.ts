@@ -30,6 +30,7 @@ const OPTIONS = {
   syslog: { type: 'boolean', default: false },
   tenant: { type: 'string', default: '.' },
   to: { type: 'string', default: '' },
+  uses: { type: 'string', default: '1' },
   worker: { type: 'string', default: 'fleet-1' },
 } as const
 
