@@ -3,54 +3,65 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync } from 'node:fs'
-import { createInterface } from 'node:readline'
+import { createInterface, type Interface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { ExecutedProof } from './executed-proof.ts'
+import type { Report } from './report.ts'
 
 const ROOT = new URL('../../', import.meta.url)
 
-export function binary(name: string): string {
+function binary(name: string): string {
   return fileURLToPath(new URL(`bin/${name}`, ROOT))
 }
 
-export function say(line: string): void {
-  process.stdout.write(`${line}\n`)
+export interface ToolResult {
+  readonly code: number | null
+  readonly output: string
+  readonly errors: string
 }
 
-export function step(title: string): void {
-  say(`\n== ${title}`)
-}
+/** Runs command-line tools and shows them as one would type them. */
+export class Tools {
+  readonly report: Report
 
-export interface ToolOptions {
-  /** Show what it prints. */
-  readonly isShown?: boolean
-  /** Do not even show the command. */
-  readonly isQuiet?: boolean
-}
+  constructor(report: Report) {
+    this.report = report
+  }
 
-/** Runs a tool to its end and resolves with its standard output; shows the command as one would type it. */
-export async function runTool(
-  name: string,
-  args: readonly string[],
-  options: ToolOptions = {},
-): Promise<string> {
-  if (!options.isQuiet) say(`$ ${name} ${args.map(shorten).join(' ')}`)
-  const child = spawn(binary(name), args, {
-    stdio: ['ignore', 'pipe', options.isQuiet ? 'ignore' : 'inherit'],
-  })
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text
-    if (options.isShown) process.stdout.write(text)
-  })
-  const [code] = (await once(child, 'close')) as [number | null]
-  if (code !== 0) throw new Error(`${name} ${args[0]} exited with ${code}`)
-  return output
+  /** Runs a tool to its end; shows the command, and what it prints when asked to. @throws Error when it fails */
+  async run(
+    name: string,
+    args: readonly string[],
+    { isShown = false }: { readonly isShown?: boolean } = {},
+  ): Promise<string> {
+    this.report.command(`${name} ${args.map(shorten).join(' ')}`)
+    const { code, output, errors } = await this.attempt(name, args)
+    if (isShown) this.report.say(output.trimEnd())
+    if (code !== 0) throw new Error(`${name} ${args[0]} exited with ${code}: ${errors.trim()}`)
+    return output
+  }
+
+  /** Runs a tool that may fail, unseen. */
+  async attempt(name: string, args: readonly string[]): Promise<ToolResult> {
+    const child = spawn(binary(name), args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    let [output, errors] = ['', '']
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
+    const [code] = (await once(child, 'close')) as [number | null]
+    return { code, output, errors }
+  }
+
+  /** Runs a tool that shows itself on this terminal. @throws Error when it fails */
+  async show(name: string, args: readonly string[]): Promise<void> {
+    const child = spawn(binary(name), args, { stdio: ['ignore', this.report.fd, 2] })
+    const [code] = (await once(child, 'exit')) as [number | null]
+    if (code !== 0) throw new Error(`${name} ${args.at(-1)} exited with ${code}`)
+  }
 }
 
 function shorten(argument: string): string {
-  return argument.replace(/^.*\/mpfd-demo-[^/]*\//, '')
+  return argument.replace(/^.*\/mpfd-demo-[^/]*\//, '').replace(/^[\w-]{43}$/, '…')
 }
 
 export interface SimulatorSummary {
@@ -88,32 +99,35 @@ export async function startSimulator(
   return { port, stop, [Symbol.asyncDispose]: () => kill(child) }
 }
 
-export interface RunningCore extends AsyncDisposable {
-  readonly child: ChildProcess
+export interface RunningProgram extends AsyncDisposable {
+  /** Its first line on standard output. @throws Error when it ends without one */
+  firstLine(): Promise<string>
+  /** @throws Error when it has ended */
+  expectRunning(): void
   /** SIGTERM, and wait. */
   stop(): Promise<void>
 }
 
-export function startCore(config: string, log: string): RunningCore {
-  const child = spawn(binary('mpfd'), ['--config', config], {
-    stdio: ['ignore', 'ignore', openSync(log, 'w')],
-  })
-  return { child, stop: () => kill(child), [Symbol.asyncDispose]: () => kill(child) }
-}
-
-/** Resolves once mpfd answers on its socket. */
-export async function untilReady(socket: string, core: RunningCore): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    if (core.child.exitCode !== null)
-      throw new Error(`mpfd exited with ${core.child.exitCode}; see its log`)
-    try {
-      await runTool('mpfctl', ['--socket', socket, '--json', 'status'], { isQuiet: true })
-      return
-    } catch {
-      await new Promise(done => setTimeout(done, 100))
-    }
+/** Starts a program that runs until it is stopped; its log goes to the file `log`. */
+export function startProgram(name: string, args: readonly string[], log: string): RunningProgram {
+  const child = spawn(binary(name), args, { stdio: ['ignore', 'pipe', openSync(log, 'w')] })
+  const lines: Interface = createInterface({ input: child.stdout as Readable })
+  const first = once(lines, 'line').then(([line]) => String(line))
+  first.catch(() => undefined)
+  return {
+    firstLine: () =>
+      Promise.race([
+        first,
+        once(child, 'exit').then(([code]) => {
+          throw new Error(`${name} exited with ${code}; see its log`)
+        }),
+      ]),
+    expectRunning() {
+      if (child.exitCode !== null) throw new Error(`${name} exited with ${child.exitCode}`)
+    },
+    stop: () => kill(child),
+    [Symbol.asyncDispose]: () => kill(child),
   }
-  throw new Error('mpfd does not answer on its socket')
 }
 
 async function kill(child: ChildProcess): Promise<void> {

@@ -1,0 +1,65 @@
+/** `npm run demo` as anybody runs it: every claim holds, and a part that cannot be printed is an exit code. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'tap'
+
+const root = join(import.meta.dirname, '../..')
+
+interface Verdict {
+  readonly isProven: boolean
+  readonly fault: string | null
+  readonly claims: readonly { readonly claim: string; readonly isProven: boolean }[]
+}
+
+async function demo(
+  ...args: readonly string[]
+): Promise<{ code: number; shown: string; verdict: Verdict }> {
+  const program = join(root, 'fleet/demo/main.ts')
+  const child = spawn(process.execPath, [program, '--json', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let [output, shown] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (shown += text))
+  const [code] = (await once(child, 'close')) as [number]
+  return { code, shown, verdict: JSON.parse(output) as Verdict }
+}
+
+test('every claim of the demo is checked and holds', { timeout: 280_000 }, async t => {
+  const { code, shown, verdict } = await demo()
+  t.equal(verdict.fault, null, shown.slice(-2000))
+  t.same(
+    verdict.claims.filter(({ isProven }) => !isProven),
+    [],
+  )
+  const claimed = verdict.claims.map(({ claim }) => claim).join('\n')
+  for (const word of [
+    'byte for byte',
+    'certificate',
+    'locked',
+    'two authorities',
+    'telemetry',
+    'no event is missing',
+    'both ends signed',
+    'plaintext',
+  ])
+    t.match(claimed, word)
+  t.match(shown, 'By USB stick')
+  t.equal(code, 0)
+})
+
+test('a part this printer must refuse ends the demo with an error', {
+  timeout: 120_000,
+}, async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'fleet-demo-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const path = join(directory, 'outside.gcode')
+  await writeFile(path, 'G28\nG1 X100 Y100 F3000\nG1 X9000.123456 Y100 F3000\n')
+  const { code, verdict } = await demo(path)
+  t.equal(code, 1)
+  t.equal(verdict.isProven, false)
+  t.type(verdict.fault, 'string')
+})
