@@ -1,15 +1,15 @@
 /** The broker's side of the courier: birth, state and will, the outbox going up, what comes down, and the signed head of the log. */
 
-import { readFile } from 'node:fs/promises'
 import type { EventView } from '#lib/control-protocol.ts'
 import type { CoreClient } from './core-client.ts'
 import type { CourierState } from './courier.ts'
 import { type DownlinkHandlers, takeMessage } from './downlink.ts'
 import { CloudError } from './errors.ts'
 import type { EventsPump } from './events-pump.ts'
-import { type Link, openLink } from './mqtt-link.ts'
+import type { SlotIdentity } from './identity.ts'
+import { type Link, openLink, readPinned } from './mqtt-link.ts'
 import { Presence } from './presence.ts'
-import { renewCertificate } from './renewal.ts'
+import type { CertificateRenewal } from './renewal.ts'
 import { parseEndpoint, superviseLink } from './supervisor.ts'
 import { Transfers } from './transfers.ts'
 import {
@@ -26,6 +26,7 @@ const SESSION_EXPIRY_S = 86_400
 const WILL_DELAY_S = 30
 const COMMAND_WAIT_MS = 10_000
 const RENEW_MS = 120_000
+const EXPIRY_LOOK_MS = 60_000
 
 export class CloudLink {
   readonly #state: CourierState
@@ -37,9 +38,22 @@ export class CloudLink {
 
   readonly #onWatch: (forS: number) => void
 
-  constructor(state: CourierState, onWatch: (forS: number) => void) {
+  readonly #renewal: CertificateRenewal
+  /** The certificate in use, and the last one that a broker did not accept. */
+  #identity: SlotIdentity
+  #unaccepted = ''
+
+  constructor(
+    state: CourierState,
+    parts: {
+      readonly renewal: CertificateRenewal
+      readonly onWatch: (forS: number) => void
+    },
+  ) {
     this.#state = state
-    this.#onWatch = onWatch
+    this.#identity = state.identity
+    this.#renewal = parts.renewal
+    this.#onWatch = parts.onWatch
     const { config, trust, ports, nowMs } = state
     const directory = config.intake.dropDirectory
     this.#transfers =
@@ -69,9 +83,7 @@ export class CloudLink {
 
   async run(signal: AbortSignal): Promise<void> {
     const { cloud, ports } = this.#state
-    const ca = await readFile(cloud.caFile, 'utf8').catch((cause: unknown) => {
-      throw new CloudError('CLOUD_IDENTITY', 'the pinned authorities cannot be read', { cause })
-    })
+    const ca = await readPinned(cloud.caFile)
     await superviseLink(
       {
         endpoints: cloud.endpoints.map(parseEndpoint),
@@ -104,9 +116,12 @@ export class CloudLink {
     ca: string,
     signal: AbortSignal,
   ): Promise<Link> {
-    const { session, trust } = this.#state
+    const { session, trust, identities, nowMs } = this.#state
     await trust.refresh()
-    const identity = (await this.#state.identities.current()) ?? this.#state.identity
+    const identity = await identities.usable(nowMs(), this.#unaccepted)
+    if (!identity)
+      throw new CloudError('CLOUD_TLS_OWN_EXPIRED', 'no slot has a certificate that is still valid')
+    this.#identity = identity
     return openLink({
       ...endpoint,
       ...{ ca, identity, protocol, signal },
@@ -129,13 +144,16 @@ export class CloudLink {
     const detail = { endpoint, protocol, tls }
     reports.add({ type: 'cloud.connected', message: 'session opened', detail })
     this.#link = link
-    this.#state.protocol = link.protocol
     const presence = new Presence(this.#state, link, error => this.#refused(error))
     this.#presence = presence
     try {
       await presence.birth()
       this.#transfers?.linkOpened()
-      await Promise.all([sender.run(link, signal), presence.run(signal)])
+      await Promise.all([
+        sender.run(link, signal),
+        presence.run(signal),
+        this.#endWithCertificate(link, signal),
+      ])
     } finally {
       this.#link = undefined
       this.#presence = undefined
@@ -143,9 +161,19 @@ export class CloudLink {
     }
   }
 
+  /** A broker may keep a session after the client certificate has ended; the printer does not. */
+  async #endWithCertificate(link: Link, signal: AbortSignal): Promise<void> {
+    const { ports, nowMs } = this.#state
+    while (!signal.aborted && this.#identity.notAfterMs > nowMs())
+      await ports.clock.sleep(EXPIRY_LOOK_MS, signal).catch(() => undefined)
+    if (!signal.aborted) await link[Symbol.asyncDispose]()
+  }
+
   #refused(error: CloudError): void {
     const { reports, ports } = this.#state
     const { code, reason, message } = error
+    if (code === 'CLOUD_TLS_OWN_EXPIRED' || code === 'CLOUD_TLS_OWN_REFUSED')
+      this.#unaccepted = this.#identity.serialNumber
     ports.log.warn({ code, reason }, message)
     const type = code === 'CLOUD_TAKEN_OVER' ? 'cloud.taken_over' : 'cloud.refused'
     reports.add({ type, code, message, detail: { reason } })
@@ -208,11 +236,6 @@ export class CloudLink {
     if (notice.kind === 'cancel') await this.#transfers?.cancelled(notice.offer)
   }
 
-  /** The next session uses it; the running one stays good until it ends. */
-  #onRenewed(isDone: boolean): void {
-    if (isDone) this.#state.ports.log.info({}, 'certificate renewed')
-  }
-
   async #command(envelope: Uint8Array): Promise<void> {
     const { outbox, sender } = this.#state
     try {
@@ -224,10 +247,7 @@ export class CloudLink {
       sender.added()
       if (answer.verb === 'rebirth') this.#presence?.bearAgain()
       // Beside the messages: the proof of a new certificate is a connection of its own.
-      if (answer.verb === 'cert.renew')
-        void renewCertificate(this.#state, AbortSignal.timeout(RENEW_MS)).then(isDone => {
-          this.#onRenewed(isDone)
-        })
+      if (answer.verb === 'cert.renew') void this.#renewal.renew(AbortSignal.timeout(RENEW_MS))
     } catch (error) {
       // The fleet end sends a command again until it has an answer; the core counts it once.
       this.#state.ports.log.warn({ err: error }, 'command not handed over')

@@ -16,7 +16,7 @@ import { IdentityStore, type SlotIdentity } from './identity.ts'
 import { type LiveTrust, openLiveTrust } from './live-trust.ts'
 import { dictionaryOf } from './metrics.ts'
 import { Outbox } from './outbox.ts'
-import { keepCertificate } from './renewal.ts'
+import { CertificateRenewal } from './renewal.ts'
 import { Reports } from './reports.ts'
 import { Sender } from './sender.ts'
 import { SentRing } from './sent-ring.ts'
@@ -50,8 +50,6 @@ export interface CourierState {
   /** The core while it is connected, and what it last told. */
   core: CoreClient | undefined
   view: PrinterView | undefined
-  /** What the broker speaks. */
-  protocol: 5 | 4
   /** Trusted time: the core's, carried on by the wall clock's difference. */
   nowMs(): number
   /** The core's connection as soon as there is one. */
@@ -70,7 +68,7 @@ export async function runCourier(
   if (!cloud) throw new CloudError('CLOUD_IDENTITY', 'the configuration has no cloud section')
   await mkdir(cloud.stateDirectory, { recursive: true, mode: 0o700 })
   const identities = new IdentityStore(cloud.identityDirectory)
-  const identity = await identities.current()
+  const identity = (await identities.usable(ports.clock.wallMs())) ?? (await identities.current())
   if (!identity) throw new CloudError('CLOUD_IDENTITY', 'this printer is not enrolled')
   using outbox = new Outbox(join(cloud.stateDirectory, 'outbox.sqlite'), {
     eventBytes: cloud.eventStoreBytes,
@@ -83,13 +81,14 @@ export async function runCourier(
   const made = { config, cloud, ports, trust, outbox, identities, identity, session, ring }
   const state = await createState(made)
   const telemetry = new Telemetry(state)
-  const link = new CloudLink(state, forS => telemetry.watchFor(forS))
+  const renewal = new CertificateRenewal(state)
+  const link = new CloudLink(state, { renewal, onWatch: forS => telemetry.watchFor(forS) })
   await using tasks = new TaskGroup(signal)
   tasks.start(taskSignal => keepCore(state, link, taskSignal))
   tasks.start(taskSignal => link.run(taskSignal))
   tasks.start(taskSignal => link.runTransfers(taskSignal))
   tasks.start(taskSignal => telemetry.run(taskSignal))
-  tasks.start(taskSignal => keepCertificate(state, taskSignal))
+  tasks.start(taskSignal => renewal.run(taskSignal))
   await tasks.settled()
 }
 
@@ -128,7 +127,7 @@ async function createState(made: Made): Promise<CourierState> {
   })
   return {
     ...made,
-    ...{ boot, reports, sender, nowMs, protocol: 5 as const },
+    ...{ boot, reports, sender, nowMs },
     get core() {
       return core
     },

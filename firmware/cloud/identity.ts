@@ -36,6 +36,18 @@ export class IdentityStore {
     return slot && this.load(slot)
   }
 
+  /**
+   * The current slot's identity, or the other slot's when the current one is damaged, has ended or is `unaccepted` (a serial
+   * number); an unaccepted one still when there is no other.
+   */
+  async usable(atMs: number, unaccepted = ''): Promise<SlotIdentity | undefined> {
+    const spare = await this.spareSlot()
+    const order = [spare === 'a' ? 'b' : 'a', spare] as const
+    const loaded = await Promise.all(order.map(slot => this.load(slot).catch(() => undefined)))
+    const valid = loaded.filter(identity => identity && identity.notAfterMs > atMs)
+    return valid.find(identity => identity?.serialNumber !== unaccepted) ?? valid[0]
+  }
+
   /** @throws CloudError CLOUD_IDENTITY */
   async load(slot: Slot): Promise<SlotIdentity> {
     try {

@@ -1,5 +1,6 @@
 /** One session with one broker: TLS with our own rules first, MQTT over it, never a plaintext socket. The only file that imports mqtt. */
 
+import { readFile } from 'node:fs/promises'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { type IClientOptions, MqttClient, UniqueMessageIdProvider } from 'mqtt'
 import { CloudError } from './errors.ts'
@@ -76,6 +77,13 @@ export interface Link extends AsyncDisposable {
   publish(publication: Publication): Promise<void>
   /** Resolves with why the link ended; undefined when it was us. */
   readonly closed: Promise<CloudError | undefined>
+}
+
+/** The pinned authorities, PEM. @throws CloudError CLOUD_IDENTITY */
+export async function readPinned(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new CloudError('CLOUD_IDENTITY', 'the pinned authorities cannot be read', { cause })
+  })
 }
 
 /**

@@ -223,6 +223,7 @@ export const COURIER_EVENTS = [
   'cloud.telemetry_lost',
   'cloud.certificate_renewed',
   'cloud.certificate_failed',
+  'cloud.certificate_ending',
   'cloud.transfer_started',
   'cloud.transfer_finished',
   'cloud.transfer_refused',

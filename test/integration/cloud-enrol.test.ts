@@ -6,10 +6,12 @@ import { type Test, test } from 'tap'
 import { systemClock } from '#lib/clock.ts'
 import { enrolPrinter, renewIdentity } from '../../firmware/cloud/enrol.ts'
 import { IdentityStore } from '../../firmware/cloud/identity.ts'
-import { issueServer } from '../../fleet/ca.ts'
+import { renewalRetryMs } from '../../firmware/cloud/renewal.ts'
+import { certifyPrinter, issueServer, pemOf } from '../../fleet/ca.ts'
 import { startEstServer } from '../../fleet/est-server.ts'
 import { Tokens } from '../../fleet/tokens.ts'
-import { fleet, printer } from '../fakes/cloud-bench.ts'
+import { fleet, printer, startCourier, startDeskCore, until } from '../fakes/cloud-bench.ts'
+import { certifyShort } from '../fakes/cloud-short.ts'
 
 const REGION = 'local'
 
@@ -101,4 +103,66 @@ test('a certificate of another authority renews nothing', async t => {
   await t.rejects(renewIdentity(store, identity, { url, ca: on.tenant.authority.certPem }), {
     code: 'CLOUD_ENROL',
   })
+})
+
+async function soonEnding(t: Test, days: number, more: Record<string, unknown> = {}) {
+  const at = await desk(t, more)
+  const store = new IdentityStore(at.made.config.cloud?.identityDirectory ?? '')
+  await certifyShort(store, at.on.tenant, 'P-1', days)
+  return { ...at, store }
+}
+
+test('a courier whose certificate ends soon renews it, proves it at the broker, and records it', async t => {
+  const { made, store } = await soonEnding(t, 20)
+  await using core = await startDeskCore(made)
+  await using _courier = startCourier(made)
+  const types = () => core.journal.events(0, 100).map(({ type }) => type)
+  await until(() => types().includes('cloud.certificate_renewed'))
+  const now = await store.current()
+  t.ok((now?.notAfterMs ?? 0) - Date.now() > 80 * 86_400_000)
+  t.notOk(types().includes('cloud.certificate_failed'))
+})
+
+test('a new certificate that the broker does not accept leaves the old one current, and the end is told', async t => {
+  // The proof goes to an address where another fleet's broker refuses it.
+  const other = await fleet('aedes')
+  t.teardown(() => other[Symbol.asyncDispose]())
+  const { made, store } = await soonEnding(t, 6, {
+    endpoints: [`mqtts://localhost:${other.broker.port}`],
+  })
+  const before = await store.current()
+  await using core = await startDeskCore(made)
+  await using _courier = startCourier(made)
+  const found = (type: string) => core.journal.events(0, 100).find(event => event.type === type)
+  const failed = await until(() => found('cloud.certificate_failed'))
+  t.equal(failed.code, 'CLOUD_TLS_CA')
+  const ending = await until(() => found('cloud.certificate_ending'))
+  t.equal(ending.detail.days, 7)
+  t.equal((await store.current())?.serialNumber, before?.serialNumber)
+})
+
+test('a slot that is damaged, ended or not accepted gives way to the other', async t => {
+  const { on, store } = await soonEnding(t, 20)
+  const first = await store.current()
+  const csr = await store.request('b', { commonName: 'P-1' })
+  const printerOf = { serial: 'P-1', tenant: on.tenant.id }
+  const der = certifyPrinter(on.tenant.authority, csr, printerOf, Date.now())
+  await store.install('b', pemOf(der))
+  const slotAt = async (days: number, unaccepted?: string) =>
+    (await store.usable(Date.now() + days * 86_400_000, unaccepted))?.slot
+  t.equal(await slotAt(0), 'a')
+  t.equal(await slotAt(21), 'b')
+  t.equal(await slotAt(0, first?.serialNumber), 'b')
+  t.equal(await slotAt(100), undefined)
+  await store.request('b', { commonName: 'P-1' })
+  t.equal(await slotAt(0, first?.serialNumber), 'a', 'the only one is tried again')
+})
+
+test('a failed renewal is tried again after minutes, then less often, never all at once', async t => {
+  const waits = [1, 3, 20].map(failures => renewalRetryMs(failures, () => 0.5) / 60_000)
+  t.same(waits, [1.5, 6, 270])
+  t.equal(
+    renewalRetryMs(1, () => 0),
+    60_000,
+  )
 })

@@ -196,7 +196,11 @@ export const EVENTS = {
   },
   'cloud.certificate_failed': {
     severity: 'warning',
-    when: 'The client certificate could not be renewed, or ends soon.',
+    when: 'The client certificate could not be renewed.',
+  },
+  'cloud.certificate_ending': {
+    severity: 'warning',
+    when: 'The client certificate ends within 30, 14, 7 or 1 days and is not renewed yet.',
   },
   'cloud.transfer_started': { severity: 'info', when: 'A signed job offer was accepted.' },
   'cloud.transfer_finished': {
