@@ -142,7 +142,8 @@ function home(firmware: Firmware): Block {
     ...block,
     finish: board => {
       Object.assign(position, { X: 0, Y: 0, Z: 0 })
-      board.reply(`X:0.00 Y:0.00 Z:0.00 E:${position.E.toFixed(2)} Count X:0 Y:0 Z:0`)
+      if (board.personality.reportsHoming)
+        board.reply(`X:0.00 Y:0.00 Z:0.00 E:${position.E.toFixed(2)} Count X:0 Y:0 Z:0`)
     },
   }
 }

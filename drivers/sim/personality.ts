@@ -29,6 +29,8 @@ export interface Personality {
   /** A move is acknowledged before there is room for it in the planner. */
   readonly isAcknowledgedBeforePlan: boolean
   readonly hasBusyLines: boolean
+  /** Homing ends with a position nobody asked for. */
+  readonly reportsHoming: boolean
   /** Words that answer on the acknowledgement itself. */
   readonly answersOnOk: readonly string[]
   /** M114 begins so. */
@@ -87,6 +89,7 @@ const marlin: Personality = {
   unknown: text => ({ lines: [`echo:Unknown command: "${text}"`], isAcknowledgement: false }),
   isAcknowledgedBeforePlan: false,
   hasBusyLines: true,
+  reportsHoming: true,
   answersOnOk: [],
   positionPrefix: '',
   positionDecimals: 2,
@@ -134,6 +137,7 @@ const smoothie: Personality = {
   unknown: () => ({ lines: ['ok - ignored'], isAcknowledgement: true }),
   isAcknowledgedBeforePlan: true,
   hasBusyLines: false,
+  reportsHoming: false,
   answersOnOk: ['M114'],
   positionPrefix: 'C: ',
   halted: reason => [reason ?? 'HALTED, M999 or $X to exit HALT state'],
@@ -147,6 +151,7 @@ const reprap: Personality = {
   firmwareName: 'RepRapFirmware for Simulation FIRMWARE_VERSION: 3.4.6',
   unknown: text => ({ lines: [`Error: Bad command: ${text}`], isAcknowledgement: false }),
   hasBusyLines: false,
+  reportsHoming: false,
   positionDecimals: 3,
   halted: reason => [reason ?? 'Emergency Stop! Reset the controller to continue.'],
 }
@@ -164,6 +169,7 @@ const klipper: Personality = {
   firmwareName: 'Klipper FIRMWARE_VERSION:v0.12.0-sim',
   unknown: text => ({ lines: [`// Unknown command:"${text}"`], isAcknowledgement: false }),
   hasBusyLines: false,
+  reportsHoming: false,
   answersOnOk: ['M115'],
   halted: reason => [
     '!! Shutdown due to M112 command',
