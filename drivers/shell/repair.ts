@@ -32,14 +32,15 @@ export class Repair {
     })
   }
 
-  /** An acknowledgement or a line was lost: asks, unless what is under way tells as much. */
+  /** An acknowledgement or a line was lost: asks, unless a later number tells as much. A plain count stays one behind. */
   askLater(): void {
     if (this.#isAskDue) return
     this.#isAskDue = true
     const { window, probe } = this.#options
     const { acked } = window
     this.#later(() => {
-      if (window.acked === acked && inFlightLines(window) > 0) probe()
+      const isHealed = window.isNumbered && window.acked > acked
+      if (!isHealed && inFlightLines(window) > 0) probe()
     })
   }
 
