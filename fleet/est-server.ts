@@ -16,6 +16,8 @@ export interface EstOptions {
   readonly region: string
   readonly tokens: Tokens
   readonly server: IssuedKey
+  /** PEM: whose certificates printers leave the factory with. They recover an enrolment, and no broker accepts them. */
+  readonly factoryCa?: string | undefined
   readonly clock: Clock
   readonly host: string
   readonly port: number
@@ -33,10 +35,11 @@ const MAX_BODY_BYTES = 16 * 1024
 const GRACE_MS = 0
 
 export async function startEstServer(options: EstOptions): Promise<EstServer> {
-  const { tenant, server, host } = options
+  const { tenant, server, host, factoryCa } = options
+  const authorities = [tenant.authority.certPem, ...(factoryCa === undefined ? [] : [factoryCa])]
   const https = createServer(
     {
-      ...{ cert: server.certPem, key: server.keyPem, ca: tenant.authority.certPem },
+      ...{ cert: server.certPem, key: server.keyPem, ca: authorities },
       ...{ requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' as const },
     },
     (request, response) => void serve(options, request, response),
@@ -85,6 +88,8 @@ async function answer(options: EstOptions, request: IncomingMessage): Promise<Ui
   const csr = Buffer.from((await readBody(request)).toString('latin1'), 'base64')
   const atMs = clock.wallMs()
   if (request.url === `${ROOT}/simpleenroll`) {
+    if (request.headers.authorization === undefined)
+      return [recover(options, request, csr, atMs), root]
     const { serial, tenant: bound, region: place, token } = credentials(request)
     if (bound !== tenant.id || place !== region)
       throw new FleetError('FLEET_TOKEN', 'another tenant or region')
@@ -95,18 +100,34 @@ async function answer(options: EstOptions, request: IncomingMessage): Promise<Ui
     return [certificate, root]
   }
   if (request.url === `${ROOT}/simplereenroll`) {
-    const serial = clientOf(request, atMs)
+    const serial = clientOf(request, tenant.authority.certPem, atMs)
     return [certifyPrinter(tenant.authority, csr, { serial, tenant: tenant.id }, atMs), root]
   }
   throw new FleetError('FLEET_REQUEST', 'no such operation')
 }
 
-/** The printer that the verified client certificate names. */
-function clientOf(request: IncomingMessage, atMs: number): string {
+/** A printer enrolled before, whose own certificate has ended, comes back with its factory certificate. */
+function recover(
+  { tenant, tokens, region, factoryCa }: EstOptions,
+  request: IncomingMessage,
+  csr: Uint8Array,
+  atMs: number,
+): Uint8Array {
+  if (factoryCa === undefined) throw new FleetError('FLEET_TOKEN', 'no token')
+  const printer = { serial: clientOf(request, factoryCa, atMs), tenant: tenant.id }
+  if (!tokens.wasUsedBy({ ...printer, region }))
+    throw new FleetError('FLEET_TOKEN', 'never enrolled here')
+  return certifyPrinter(tenant.authority, csr, printer, atMs)
+}
+
+/** The printer that the client certificate of exactly this authority names. */
+function clientOf(request: IncomingMessage, authorityPem: string, atMs: number): string {
   const socket = request.socket as TLSSocket
   const raw = socket.getPeerCertificate().raw
   if (!socket.authorized || !raw) throw new FleetError('FLEET_TOKEN', 'no valid client certificate')
   const certificate = new X509Certificate(raw)
+  if (!certificate.verify(new X509Certificate(authorityPem).publicKey))
+    throw new FleetError('FLEET_TOKEN', 'a client certificate of another authority')
   if (certificate.validToDate.getTime() + GRACE_MS < atMs)
     throw new FleetError('FLEET_TOKEN', 'the client certificate has expired')
   return /^CN=(.+)$/m.exec(certificate.subject)?.[1] ?? ''

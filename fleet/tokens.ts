@@ -48,6 +48,14 @@ export class Tokens implements Disposable {
     if (changes !== 1) throw new FleetError('FLEET_TOKEN', this.#reason(token, binding, atMs))
   }
 
+  /** Whether this printer was ever enrolled with a token: what a factory certificate alone may recover. */
+  wasUsedBy(binding: TokenBinding): boolean {
+    const found = this.#database
+      .prepare('SELECT 1 FROM tokens WHERE binding = ? AND used_ms IS NOT NULL')
+      .get(textOf(binding))
+    return found !== undefined
+  }
+
   #reason(token: string, binding: TokenBinding, atMs: number): string {
     const row = this.#database.prepare('SELECT * FROM tokens WHERE digest = ?').get(digestOf(token))
     const found = z

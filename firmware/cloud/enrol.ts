@@ -6,7 +6,7 @@ import { request as httpsRequest } from 'node:https'
 import type { Config } from '#config'
 import { type DerNode, decodeDer, encodeDer } from '#mpf'
 import { CloudError } from './errors.ts'
-import { IdentityStore, type SlotIdentity } from './identity.ts'
+import { IdentityStore, type NamedIdentity, type SlotIdentity } from './identity.ts'
 import { type Identity, TLS_RULES } from './mqtt-link.ts'
 
 const TIMEOUT_MS = 30_000
@@ -49,6 +49,21 @@ export async function renewIdentity(
   const csr = await store.request(slot, { commonName: old.device })
   const url = `${server.url}/.well-known/est/simplereenroll`
   return store.install(slot, await post(url, csr, { ca: server.ca, identity: old }))
+}
+
+/**
+ * As renewIdentity, authenticated by the factory identity: for a printer whose own certificate has ended.
+ * @throws CloudError CLOUD_ENROL, CLOUD_IDENTITY
+ */
+export async function recoverIdentity(
+  store: IdentityStore,
+  factory: NamedIdentity,
+  server: { readonly url: string; readonly ca: string },
+): Promise<SlotIdentity> {
+  const slot = await store.spareSlot()
+  const csr = await store.request(slot, { commonName: factory.device })
+  const url = `${server.url}/.well-known/est/simpleenroll`
+  return store.install(slot, await post(url, csr, { ca: server.ca, identity: factory }))
 }
 
 interface PostOptions {

@@ -1,7 +1,7 @@
 /** The printer's client identity: two slots of key and certificate, one of them current; the other proves itself before it takes over. */
 
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { access, mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeFileAtomically } from '#lib/atomic-file.ts'
 import { createCsr } from '#mpf'
@@ -10,12 +10,15 @@ import type { Identity } from './mqtt-link.ts'
 
 export type Slot = 'a' | 'b'
 
-export interface SlotIdentity extends Identity {
-  readonly slot: Slot
+export interface NamedIdentity extends Identity {
   /** The certificate's common name: the device in every topic. */
   readonly device: string
   readonly notAfterMs: number
   readonly serialNumber: string
+}
+
+export interface SlotIdentity extends NamedIdentity {
+  readonly slot: Slot
 }
 
 const DIRECTORY_MODE = 0o700
@@ -50,6 +53,19 @@ export class IdentityStore {
 
   /** @throws CloudError CLOUD_IDENTITY */
   async load(slot: Slot): Promise<SlotIdentity> {
+    return { slot, ...(await this.#read(slot)) }
+  }
+
+  /** What the factory put in: it can only enrol. Undefined when there is none. @throws CloudError CLOUD_IDENTITY when it is damaged */
+  async factory(): Promise<NamedIdentity | undefined> {
+    const isThere = await access(join(this.#directory, 'factory')).then(
+      () => true,
+      () => false,
+    )
+    return isThere ? this.#read('factory') : undefined
+  }
+
+  async #read(slot: Slot | 'factory'): Promise<NamedIdentity> {
     try {
       const cert = await readFile(join(this.#directory, slot, 'cert.pem'), 'utf8')
       const key = await readFile(join(this.#directory, slot, 'key.pem'), 'utf8')
@@ -60,7 +76,7 @@ export class IdentityStore {
       if (device === undefined || !/^[A-Za-z0-9._-]{1,64}$/.test(device))
         throw new Error('no usable common name')
       const notAfterMs = parsed.validToDate.getTime()
-      return { slot, cert, key, device, notAfterMs, serialNumber: parsed.serialNumber }
+      return { cert, key, device, notAfterMs, serialNumber: parsed.serialNumber }
     } catch (cause) {
       throw new CloudError('CLOUD_IDENTITY', `slot ${slot} cannot be used`, { cause })
     }

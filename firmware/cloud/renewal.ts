@@ -1,7 +1,7 @@
 /** The client certificate renewed in time: a new key in the spare slot, proven by a connection of its own before the old one is given up. */
 
 import type { CourierState } from './courier.ts'
-import { renewIdentity } from './enrol.ts'
+import { recoverIdentity, renewIdentity } from './enrol.ts'
 import { CloudError } from './errors.ts'
 import { isRenewalDue, type SlotIdentity } from './identity.ts'
 import { type Link, openLink, readPinned } from './mqtt-link.ts'
@@ -53,7 +53,7 @@ export class CertificateRenewal {
     try {
       if (cloud.enrolUrl === undefined) throw new CloudError('CLOUD_ENROL', 'no enrolment URL')
       const ca = await readPinned(cloud.caFile)
-      const fresh = await renewIdentity(identities, identity, { url: cloud.enrolUrl, ca })
+      const fresh = await this.#request(identity, { url: cloud.enrolUrl, ca })
       await prove(cloud.endpoints, fresh, ca, proof)
       await identities.promote(fresh.slot)
       const { serialNumber, notAfterMs } = fresh
@@ -69,6 +69,19 @@ export class CertificateRenewal {
       reports.add({ type: 'cloud.certificate_failed', code, message, detail })
       return false
     }
+  }
+
+  /** With the certificate itself while it is valid, after that with what the factory put in. */
+  async #request(
+    identity: SlotIdentity,
+    server: { readonly url: string; readonly ca: string },
+  ): Promise<SlotIdentity> {
+    const { identities, nowMs } = this.#state
+    if (identity.notAfterMs > nowMs()) return renewIdentity(identities, identity, server)
+    const factory = await identities.factory()
+    if (!factory)
+      throw new CloudError('CLOUD_ENROL', 'the certificate has ended, no factory identity')
+    return recoverIdentity(identities, factory, server)
   }
 
   /** Says once for each of 30, 14, 7 and 1 days that a certificate ends, also across restarts. */

@@ -1,5 +1,6 @@
 /** `fleet serve`: the worker that receives, sends blocks and, when asked to, enrols. */
 
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseEndpoint } from '#cloud'
 import { systemClock } from '#lib/clock.ts'
@@ -29,6 +30,9 @@ acknowledges. Any number of workers may share the directory of a tenant and a br
         ...{ tenant, region: values.region, clock: systemClock, host: '0.0.0.0' },
         tokens: stack.use(new Tokens(join(values.tenant, 'tokens.sqlite'))),
         server: issueServer(tenant.authority, ['localhost', '127.0.0.1'], Date.now()),
+        factoryCa: await readFile(join(values.tenant, 'factory-ca.pem'), 'utf8').catch(
+          () => undefined,
+        ),
         port: Number(values.enrol),
         onRefused: (error, serial) =>
           store.alert(serial || 'unknown', Date.now(), error.code, error.message),

@@ -1,13 +1,14 @@
 /** A printer gets its certificate with a token, once; renews it with the old one; and nothing else gets one. */
 
 import { createPublicKey, X509Certificate } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { systemClock } from '#lib/clock.ts'
-import { enrolPrinter, renewIdentity } from '../../firmware/cloud/enrol.ts'
+import { enrolPrinter, recoverIdentity, renewIdentity } from '../../firmware/cloud/enrol.ts'
 import { IdentityStore } from '../../firmware/cloud/identity.ts'
 import { renewalRetryMs } from '../../firmware/cloud/renewal.ts'
-import { certifyPrinter, issueServer, pemOf } from '../../fleet/ca.ts'
+import { certifyPrinter, createAuthority, issueClient, issueServer, pemOf } from '../../fleet/ca.ts'
 import { startEstServer } from '../../fleet/est-server.ts'
 import { Tokens } from '../../fleet/tokens.ts'
 import { fleet, printer, startCourier, startDeskCore, until } from '../fakes/cloud-bench.ts'
@@ -18,11 +19,12 @@ const REGION = 'local'
 async function desk(t: Test, more: Record<string, unknown> = {}) {
   const on = await fleet('aedes')
   const server = issueServer(on.tenant.authority, ['localhost'], Date.now())
+  const factory = createAuthority('factory', Date.now())
   const refused: string[] = []
   const tokens = new Tokens(join(on.directory, 'tokens.sqlite'))
   const est = await startEstServer({
     ...{ tenant: on.tenant, region: REGION, tokens, server, clock: systemClock },
-    ...{ host: '127.0.0.1', port: 0 },
+    ...{ host: '127.0.0.1', port: 0, factoryCa: factory.certPem },
     onRefused: error => refused.push(error.message),
   })
   t.teardown(async () => {
@@ -34,7 +36,7 @@ async function desk(t: Test, more: Record<string, unknown> = {}) {
   const made = await printer(on, 'P-1', { enrolUrl: url, ...more })
   const token = (over: object = {}) =>
     tokens.issue({ serial: 'P-1', tenant: on.tenant.id, region: REGION, ...over }, Date.now())
-  return { on, url, made, token, tokens, refused }
+  return { on, url, made, token, tokens, refused, factory }
 }
 
 test('a token gives one certificate, for the key made on the printer', async t => {
@@ -139,6 +141,30 @@ test('a new certificate that the broker does not accept leaves the old one curre
   const ending = await until(() => found('cloud.certificate_ending'))
   t.equal(ending.detail.days, 7)
   t.equal((await store.current())?.serialNumber, before?.serialNumber)
+})
+
+test('a certificate that has ended is recovered with the factory identity, by a printer enrolled before only', async t => {
+  const { made, store, factory, token, tokens, on, url, refused } = await soonEnding(t, -1)
+  const directory = join(made.config.cloud?.identityDirectory ?? '', 'factory')
+  await mkdir(directory)
+  const { certPem, keyPem } = issueClient(factory, 'P-1', Date.now(), 3650)
+  await writeFile(join(directory, 'cert.pem'), certPem)
+  await writeFile(join(directory, 'key.pem'), keyPem, { mode: 0o600 })
+  const identity = await store.factory()
+  if (!identity) throw new Error('no factory identity')
+  const server = { url, ca: on.tenant.authority.certPem }
+  await t.rejects(recoverIdentity(store, identity, server), { code: 'CLOUD_ENROL' })
+  const bound = { serial: 'P-1', tenant: on.tenant.id, region: REGION }
+  tokens.use(token(), bound, Date.now())
+  await t.rejects(renewIdentity(store, { ...identity, slot: 'a' }, server), { code: 'CLOUD_ENROL' })
+  t.same(refused, ['never enrolled here', 'a client certificate of another authority'])
+
+  await using core = await startDeskCore(made)
+  await using _courier = startCourier(made)
+  const types = () => core.journal.events(0, 100).map(({ type }) => type)
+  await until(() => types().includes('cloud.connected'))
+  t.ok(types().indexOf('cloud.certificate_renewed') >= 0)
+  t.ok(((await store.current())?.notAfterMs ?? 0) > Date.now())
 })
 
 test('a slot that is damaged, ended or not accepted gives way to the other', async t => {
