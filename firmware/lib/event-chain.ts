@@ -1,6 +1,6 @@
 /** What an event's hash covers: the one canonical encoding of an entry, chained to the entry before. Pure; both ends recompute it. */
 
-import { createHash, hash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** One entry as stored. `detail` is the stored JSON text itself, so that verification parses nothing. */
 export interface ChainedEntry {
@@ -43,7 +43,7 @@ export function detailDigest(detail: string): string {
 
 /** SHA-256 over the previous hash and the entry's canonical text. */
 export function chainHash(previous: Uint8Array, entry: ChainedEntry): Uint8Array {
-  return createHash('sha256').update(previous).update(canonicalEntry(entry), 'utf8').digest()
+  return hash('sha256', Buffer.concat([previous, Buffer.from(canonicalEntry(entry))]), 'buffer')
 }
 
 /** Detail as stored: members in code-unit order, so that equal details are equal bytes. */

@@ -29,20 +29,20 @@ export interface ChainVerdict {
 const VERIFY_SLICE = 256
 const COLUMNS = 'sequence, at_ms, clock, type, severity, job, code, message, detail, hash'
 
-const rowSchema = z
-  .object({
-    sequence: z.int(),
-    at_ms: z.int(),
-    clock: z.string(),
-    type: z.string(),
-    severity: z.enum(['info', 'notice', 'warning', 'error', 'critical']),
-    job: z.string().nullable(),
-    code: z.string().nullable(),
-    message: z.string(),
-    detail: z.string(),
-    hash: z.instanceof(Uint8Array),
-  })
-  .transform(({ at_ms, ...row }) => ({ ...row, atMs: at_ms }))
+const SELECTED = COLUMNS.replace('at_ms', 'at_ms AS atMs')
+
+const rowSchema = z.object({
+  sequence: z.int(),
+  atMs: z.int(),
+  clock: z.string(),
+  type: z.string(),
+  severity: z.enum(['info', 'notice', 'warning', 'error', 'critical']),
+  job: z.string().nullable(),
+  code: z.string().nullable(),
+  message: z.string(),
+  detail: z.string(),
+  hash: z.instanceof(Uint8Array),
+})
 const rowsSchema = z.array(rowSchema)
 const detailSchema = z.record(z.string(), z.unknown())
 
@@ -135,7 +135,7 @@ export class EventLog {
   }
 
   #rows(tail: string, ...parameters: readonly number[]): readonly EventRow[] {
-    const rows = statement(this.#database, `SELECT ${COLUMNS} FROM events ${tail}`).all(
+    const rows = statement(this.#database, `SELECT ${SELECTED} FROM events ${tail}`).all(
       ...parameters,
     )
     return rowsSchema.parse(rows)
