@@ -32,7 +32,7 @@ export async function loadPrinterKey(path: string): Promise<KeyObject> {
 }
 
 /**
- * Reads the printer's key for hybrid grants, as `mpf keygen --type hybrid` writes it.
+ * Reads the printer's key for hybrid grants, as `mpf keygen --kind hybrid` writes it.
  * @throws CoreError KEYS_MODE when group or others have any access, KEYS_UNREADABLE otherwise.
  */
 export async function loadHybridKey(path: string): Promise<HybridKeyPair> {

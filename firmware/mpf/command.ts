@@ -1,6 +1,7 @@
 /** What every `mpf` command is, and how a failure becomes a message and an exit code. */
 
 import type { ParseArgsOptionsConfig } from 'node:util'
+import { ConfigError } from '#config'
 import { MpfError, type MpfErrorClass } from '#mpf'
 
 export interface Command {
@@ -61,8 +62,21 @@ export const EXIT = {
   STATE: 16,
 } as const satisfies Record<MpfErrorClass | 'usage' | 'tool', number>
 
+/** For the manual. */
+export const EXIT_MEANING: Readonly<Record<keyof typeof EXIT, string>> = {
+  usage: 'the command line was not understood (USAGE)',
+  tool: 'a key, configuration or file could not be read or written (TOOL_*, CONFIG_*)',
+  FORMAT: 'the file is damaged or no MPF file',
+  TRUST: 'its signature, signer or tenant is not to be believed',
+  ENTITLEMENT: 'no grant, or one that is over',
+  KEY: 'the key does not open it',
+  INTEGRITY: 'its bytes are not those that were signed',
+  CONTENT: 'the program does what its envelope, or this printer, does not allow',
+  STATE: 'reading or writing failed underneath',
+}
+
 export function exitCodeOf(error: unknown): number {
   if (error instanceof MpfError) return EXIT[error.errorClass]
   if (error instanceof UsageError) return EXIT.usage
-  return error instanceof ToolError ? EXIT.tool : 1
+  return error instanceof ToolError || error instanceof ConfigError ? EXIT.tool : 1
 }

@@ -13,12 +13,29 @@ import { ToolError } from './command.ts'
 
 const ZSTD_MAGIC = 0xfd2fb528
 
-/** Opens a sealed file for reading. @throws MpfError MPF_IO */
-export function openSealed(path: string): Promise<FileSource> {
-  return openFileSource(
-    path,
-    (message, cause) => new MpfError('MPF_IO', `${path}: ${message}`, { cause }),
-  )
+/**
+ * Opens a sealed file for reading; `-` is standard input, kept as ciphertext in a temporary file because checks seek.
+ * @throws MpfError MPF_IO; ToolError TOOL_FILE
+ */
+export async function openSealed(path: string): Promise<FileSource> {
+  const open = (file: string) =>
+    openFileSource(
+      file,
+      (message, cause) => new MpfError('MPF_IO', `${path}: ${message}`, { cause }),
+    )
+  if (path !== '-') return open(path)
+  const directory = await mkdtemp(join(tmpdir(), 'mpf-'))
+  try {
+    const copy = join(directory, 'input')
+    await pipeline(process.stdin, createWriteStream(copy, { mode: 0o600 }))
+    return await open(copy)
+  } catch (cause) {
+    if (cause instanceof MpfError) throw cause
+    throw new ToolError('TOOL_FILE', `cannot read ${path}: ${(cause as Error).message}`, cause)
+  } finally {
+    // The descriptor outlives the name.
+    await rm(directory, { recursive: true, force: true })
+  }
 }
 
 /** G-code from a file or, for `-`, from standard input; a zstd frame is decompressed on the way. @throws ToolError TOOL_FILE */

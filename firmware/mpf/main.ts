@@ -4,7 +4,14 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { MpfError } from '#mpf'
-import { type Command, type CommandContext, EXIT, exitCodeOf, UsageError } from './command.ts'
+import {
+  type Command,
+  type CommandContext,
+  EXIT,
+  EXIT_MEANING,
+  exitCodeOf,
+  UsageError,
+} from './command.ts'
 import { grant } from './commands/grant.ts'
 import { inspect } from './commands/inspect.ts'
 import { keygen } from './commands/keygen.ts'
@@ -31,16 +38,18 @@ process.exitCode = await main(process.argv.slice(2))
 
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args
-  if (name === undefined || name === '--help' || name === 'help') {
+  if (name === undefined || name === '--help' || (name === 'help' && rest.length === 0)) {
     process.stdout.write(overview())
     return name === undefined ? EXIT.usage : 0
   }
-  const command = COMMANDS.find(candidate => candidate.name === name)
+  const isHelp = name === 'help' || rest.includes('--help')
+  const wanted = name === 'help' ? rest[0] : name
+  const command = COMMANDS.find(candidate => candidate.name === wanted)
   if (!command) {
-    process.stderr.write(`mpf: no command ${name}\n${overview()}`)
+    process.stderr.write(`mpf: no command ${wanted}\n${overview()}`)
     return EXIT.usage
   }
-  if (rest.includes('--help')) {
+  if (isHelp) {
     process.stdout.write(manual(command))
     return 0
   }
@@ -139,11 +148,13 @@ function report(error: unknown, isJson: boolean): void {
 function overview(): string {
   const width = Math.max(...COMMANDS.map(({ name }) => name.length))
   const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)
-  return `usage: mpf COMMAND [--json] ...\n\n${lines.join('\n')}\n\n'mpf COMMAND --help' describes one.\n`
+  return `usage: mpf COMMAND [--json] ...\n\n${lines.join('\n')}\n\n'mpf help COMMAND' or 'mpf COMMAND --help' describes one. FILE may be - for standard input.\n`
 }
 
 function manual(command: Command): string {
-  const codes = Object.entries(EXIT).map(([name, code]) => `${code} ${name.toLowerCase()}`)
+  const codes = Object.entries(EXIT).map(
+    ([name, code]) => `  ${String(code).padStart(2)}  ${EXIT_MEANING[name as keyof typeof EXIT]}`,
+  )
   return `NAME
   mpf ${command.name} - ${command.summary}
 
@@ -156,6 +167,9 @@ ${command.help.replace(/^/gm, '  ')}
   --settings FILE options from a JSON file; the command line comes first
 
 EXIT CODES
-  0 success, 1 internal error, ${codes.join(', ')}
+   0  success
+   1  internal error
+${codes.join('\n')}
+  docs/errors.md says of each code what to do about it.
 `
 }

@@ -147,7 +147,7 @@ t.test('a grant for another file, of a stranger or damaged opens nothing', async
   t.equal(await outcome(printer, sealed, elsewhere), 'MPF_NO_GRANT')
 })
 
-/** A hybrid key as `mpf keygen --type hybrid` keeps it. */
+/** A hybrid key as `mpf keygen --kind hybrid` keeps it. */
 function hybridFile({ publicKey, privateKey }: HybridKeyPair): string {
   return JSON.stringify({
     suite: 'HPKE-0051',

@@ -29,7 +29,7 @@ export const verify: Command = {
   usage:
     'mpf verify FILE.mpf --trust BUNDLE.json [--keyless | --key PRINTER.key.pem] [--profile FILE]',
   help: `Without a key (or with --keyless): layout, signature, binding and every byte against the signed tree. With a printer's
-key: also its grant, the content keys, metadata, and every line of the program against the signed envelope.
+key: also its grant, the content keys, metadata, and every line of the program against the signed envelope. FILE may be - (standard input).
 
   --trust FILE    trust bundle
   --key FILE      the printer's private key
@@ -90,8 +90,10 @@ function explain(
   steps: readonly { readonly check: string; readonly ok: boolean }[],
   verdict: string | undefined,
 ): void {
+  // With --json, standard output holds one object and nothing else.
+  const say = context.isJson ? context.note : context.print
   if (context.flag('explain'))
-    for (const { check, ok } of steps) context.print(`${ok ? ' ok ' : 'FAIL'} ${check}`)
+    for (const { check, ok } of steps) say(`${ok ? ' ok ' : 'FAIL'} ${check}`)
   if (verdict !== undefined) context.print(verdict)
 }
 
