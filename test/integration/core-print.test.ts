@@ -191,3 +191,38 @@ t.test(
     t.strictSame(missing, [])
   },
 )
+
+t.test(
+  'a cable that is bumped costs nothing: the port comes back and the print goes on',
+  async t => {
+    await using printer = await deskPrinter()
+    const executed: string[] = []
+    await using board = startSimulatedMarlin({
+      speed: 500,
+      linkPath: join(printer.directory, 'by-path'),
+      onExecuted: text => executed.push(text),
+    })
+    const opener = openerAt({ dialect: 'marlin', port: board.port, reattachWithinMs: 20_000 })
+    await using core = await startCore(
+      printer.config,
+      desktopPorts(opener),
+      new AbortController().signal,
+    )
+    await writeFile(join(printer.stick, 'part.mpf'), await seal(printer, program(600)))
+    await untilEvent(core.journal, ({ type }) => type === 'printer.connected')
+    const { job } = await untilEvent(core.journal, ({ type }) => type === 'job.admitted')
+    await core.engine.start(job ?? '')
+    const moves = () => executed.filter(text => /^G1 X\d+ Y\d+ E/.test(text))
+    while (moves().length < 100) await new Promise(resolve => setImmediate(resolve))
+    board.inflict('bump')
+    await untilEvent(core.journal, ({ type }) => type === 'printer.reattached')
+    const end = await untilEvent(core.journal, ({ type }) =>
+      /job\.(done|failed|interrupted)/.test(type),
+    )
+    t.match(end, { type: 'job.done', detail: { reattachments: 1 } })
+    const sealed = program(600)
+      .split('\n')
+      .filter(line => /^G1 X\d+ Y\d+ E/.test(line))
+    t.strictSame(moves(), sealed, 'every line once')
+  },
+)

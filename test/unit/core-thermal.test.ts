@@ -156,3 +156,16 @@ t.test('an idle printer is watched too', async t => {
   await b.report(400, 210)
   t.strictSame(b.controller.executed, ['M104 S0', 'M140 S0', 'M107'])
 })
+
+t.test('a controller that never says how hot it is does not print on', async t => {
+  await using b = await watched(t)
+  await b.clock.advance(1_000)
+  await b.clock.advance(28_000)
+  t.match(b.journal.job('aa'), { state: 'printing' })
+  await b.clock.advance(5_000)
+  t.match(b.journal.job('aa'), {
+    state: 'failed',
+    code: 'THERMAL_SILENT',
+    message: /no temperature was ever reported/,
+  })
+})

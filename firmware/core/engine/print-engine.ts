@@ -146,8 +146,9 @@ export class PrintEngine {
   /** The strongest stop there is, for a reason that is not a person's. Without a controller there is nothing left to do. */
   async forceStop(reason: CoreError): Promise<void> {
     const { machine } = this.#options
-    const stopping = machine.isConnected ? machine.emergencyStop() : undefined
+    // The reason first, or the halt that follows would be taken for it; the bytes go out in the same turn.
     this.#run?.end(reason)
+    const stopping = machine.isConnected ? machine.emergencyStop() : undefined
     await stopping
     await this.#running
   }
@@ -156,9 +157,8 @@ export class PrintEngine {
   async stop(): Promise<JobRecord | undefined> {
     const { journal, machine } = this.#options
     const run = this.#run
-    const stopping = machine.emergencyStop()
-    run?.end(new CoreError('JOB_STOPPED', 'emergency stop'))
-    const { latencyMs, layers } = await stopping
+    if (machine.isConnected) run?.end(new CoreError('JOB_STOPPED', 'emergency stop'))
+    const { latencyMs, layers } = await machine.emergencyStop()
     journal.record({
       type: 'printer.stopped',
       job: run?.job,
