@@ -11,7 +11,7 @@ export const FLEET_ERROR_CODES = [
   'FLEET_PRINTER_UNKNOWN', // nothing was heard of this printer yet, or no key of it is known
   'FLEET_PROOF', // evidence about a log does not hold
   'FLEET_NO_ANSWER', // the printer did not answer in time
-  'FLEET_API_KEY', // a slicer's key is unknown or revoked
+  'FLEET_API_KEY', // a key of the gateway or the web page is unknown or revoked
   'FLEET_UPLOAD', // a request is not an upload as slicers send it
   'FLEET_TOO_LARGE', // an uploaded file is larger than the gateway takes
   'FLEET_SEAL', // an uploaded file is not G-code this printer may run

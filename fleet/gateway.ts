@@ -7,8 +7,8 @@ import { type Publication, topicOf } from '#cloud'
 import type { Clock } from '#lib/clock.ts'
 import type { IssuedKey } from './ca.ts'
 import { FleetError, type FleetErrorCode } from './errors.ts'
-import { holderOf } from './gateway-keys.ts'
 import { jobView, printerView, profilesView, VERSION } from './gateway-views.ts'
+import { holderOf } from './holder-keys.ts'
 import { makeOffer } from './jobs.ts'
 import { findPrinter, listPrinters } from './printers.ts'
 import { sealStream } from './sealing.ts'
@@ -87,7 +87,7 @@ class GatewayServer {
     const { clock, onEvent } = this.#options
     const { printer, path } = placeOf(request.url ?? '')
     try {
-      const holder = await holderOf(this.#options.tenant.directory, keyOf(request))
+      const holder = await holderOf(this.#options.tenant.directory, 'api-keys', keyOf(request))
       const { status, body } = await this.#answer(request, path, printer, holder)
       reply(response, status, body)
     } catch (error) {

@@ -9,10 +9,11 @@ import { jobs } from './verbs/jobs.ts'
 import { events, watch } from './verbs/look.ts'
 import { proof } from './verbs/proof.ts'
 import { serve } from './verbs/serve.ts'
+import { web } from './verbs/web.ts'
 
 const VERBS: Readonly<Record<string, Verb>> = {
   ...{ tenant, server, token, printer, serve },
-  ...{ jobs, gateway, command, watch, events, proof },
+  ...{ jobs, gateway, web, command, watch, events, proof },
 }
 const EXIT = { ok: 0, fault: 1, usage: 2 } as const
 

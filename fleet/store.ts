@@ -26,7 +26,8 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS alerts (
     id INTEGER PRIMARY KEY, device TEXT NOT NULL, at_ms INTEGER NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL
-  ) STRICT;`
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS alerts_by_device ON alerts (device);`
 
 const numberRow = z.object({ n: z.int() })
 const itemRow = z.object({ seq: z.int(), at_ms: z.int(), body: z.string() })
@@ -44,6 +45,21 @@ export type LogRow = Readonly<Omit<z.infer<typeof logRow>, 'hash' | 'edge'>> & {
   readonly hash: Uint8Array
   readonly edge: Uint8Array
 }
+
+const OVERVIEW = `
+  SELECT f.device AS device, f.value AS state, coalesce(s.contiguous, 0) AS events, coalesce(l.proven, 0) AS proven,
+    (SELECT count(*) FROM alerts a WHERE a.device = f.device) AS alerts
+  FROM facts f LEFT JOIN streams s ON s.device = f.device AND s.stream = 'evt' LEFT JOIN logs l ON l.device = f.device
+  WHERE f.name = 'state' ORDER BY f.device`
+const overviewRow = z.object({
+  device: z.string(),
+  /** JSON of the retained state. */
+  state: z.string(),
+  events: z.int(),
+  proven: z.int(),
+  alerts: z.int(),
+})
+export type OverviewRow = Readonly<z.infer<typeof overviewRow>>
 
 export interface StoredItem {
   readonly seq: number
@@ -175,6 +191,14 @@ export class FleetStore implements Disposable {
       .get(device, name)
     const found = z.object({ value: z.string() }).safeParse(row).data
     return found && (JSON.parse(found.value) as unknown)
+  }
+
+  /** One row a printer that was heard of, in one query: what a list of thousands shows. */
+  overview(): readonly OverviewRow[] {
+    return this.#database
+      .prepare(OVERVIEW)
+      .all()
+      .map(row => overviewRow.parse(row))
   }
 
   devices(): readonly string[] {

@@ -3,7 +3,7 @@
 import { systemClock } from '#lib/clock.ts'
 import { issueServer } from '../ca.ts'
 import { startGateway } from '../gateway.ts'
-import { issueApiKey } from '../gateway-keys.ts'
+import { issueKey } from '../holder-keys.ts'
 import { openTenant } from '../tenant.ts'
 import { dial, expectNumber, openStore, say, usage, type Verb } from '../verb.ts'
 
@@ -27,7 +27,8 @@ known: see "fleet help printer". G-code is sealed while it arrives; its plaintex
   --uses N        prints allowed of each file; 1 otherwise, 0 without a limit`,
   run: async (values, [word, name], signal) => {
     const tenant = await openTenant(values.tenant)
-    if (word === 'key' && name !== undefined) return say(await issueApiKey(values.tenant, name))
+    if (word === 'key' && name !== undefined)
+      return say(await issueKey(values.tenant, 'api-keys', name))
     if (word !== undefined) usage('expected: gateway, or gateway key NAME')
     await using stack = new AsyncDisposableStack()
     const store = stack.use(openStore(values))

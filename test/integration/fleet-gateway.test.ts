@@ -9,7 +9,7 @@ import { offerSchema, type Publication } from '#cloud'
 import { systemClock } from '#lib/clock.ts'
 import { issueServer } from '../../fleet/ca.ts'
 import { type Gateway, type GatewayEvent, startGateway } from '../../fleet/gateway.ts'
-import { issueApiKey } from '../../fleet/gateway-keys.ts'
+import { issueKey } from '../../fleet/holder-keys.ts'
 import { registerPrinter } from '../../fleet/printers.ts'
 import { FleetStore } from '../../fleet/store.ts'
 import { createTenant } from '../../fleet/tenant.ts'
@@ -46,7 +46,7 @@ async function desk(t: Test, more: { readonly maxFileBytes?: number } = {}): Pro
     publish: async publication => void sent.push(publication),
     onEvent: event => events.push(event),
   })
-  const key = await issueApiKey(directory, 'slicer')
+  const key = await issueKey(directory, 'api-keys', 'slicer')
   t.teardown(async () => {
     await gateway[Symbol.asyncDispose]()
     store[Symbol.dispose]()

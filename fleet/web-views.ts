@@ -1,0 +1,66 @@
+/** What the web page is told of printers: rows of the list, and one in detail. Pure. */
+
+import { z } from 'zod'
+import type { FleetStore } from './store.ts'
+import { readSamples } from './telemetry.ts'
+
+const stateSchema = z.looseObject({
+  online: z.boolean().default(false),
+  state: z.string().default('unknown'),
+  percent: z.number().default(0),
+})
+const eventSchema = z.looseObject({
+  message: z.string(),
+  unmapped: z.looseObject({ type: z.string() }),
+})
+
+export interface ListRow {
+  readonly device: string
+  readonly status: string
+  readonly percent: number
+  readonly events: number
+  readonly proven: number
+  readonly alerts: number
+}
+
+export function listOf(store: FleetStore): readonly ListRow[] {
+  return store.overview().map(({ state, ...row }) => {
+    const parsed = stateSchema.safeParse(JSON.parse(state)).data
+    const status = parsed?.online ? parsed.state : 'away'
+    return { ...row, status, percent: parsed?.percent ?? 0 }
+  })
+}
+
+export function changedRows(
+  last: ReadonlyMap<string, ListRow>,
+  rows: readonly ListRow[],
+): readonly ListRow[] {
+  return rows.filter(row => JSON.stringify(row) !== JSON.stringify(last.get(row.device)))
+}
+
+const PLOTTED = ['hw.temperature.hotend0', 'hw.temperature.bed', 'mpf.job.percent']
+const BATCHES_SHOWN = 120
+const EVENTS_SHOWN = 50
+
+/** The newest samples, events and the state of the proof of one printer. */
+export function detailOf(store: FleetStore, device: string) {
+  const log = store.log(device)
+  const contiguous = store.contiguous(device, 'evt')
+  const first = store.contiguous(device, 'tele') - BATCHES_SHOWN
+  return {
+    device,
+    samples: readSamples(store, device, Math.max(0, first)).map(({ atMs, values }) => [
+      atMs,
+      Object.fromEntries([...values].filter(([name]) => PLOTTED.includes(name))),
+    ]),
+    events: store
+      .items(device, 'evt', Math.max(0, contiguous - EVENTS_SHOWN), EVENTS_SHOWN)
+      .map(({ seq, value }) => {
+        const event = eventSchema.safeParse(value).data
+        return { seq, type: event?.unmapped.type ?? '?', message: event?.message ?? '' }
+      }),
+    contiguous,
+    proven: log?.proven ?? 0,
+    cosigned: log?.note !== null && log !== undefined,
+  }
+}
