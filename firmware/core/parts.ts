@@ -13,6 +13,7 @@ import type { OpenPrint } from './admission/opened-print.ts'
 import type { Preflight } from './admission/preflight.ts'
 import { PrintReports } from './admission/preflight-report.ts'
 import { CommandLedger } from './commands/ledger.ts'
+import { finishWipe } from './commands/wipe.ts'
 import { Machine, type OpenMachineController } from './engine/machine.ts'
 import { FlightRecords } from './flight-records.ts'
 import { GrantStore } from './grant-store.ts'
@@ -72,9 +73,6 @@ export async function prepareParts(
   const { clock, log } = ports
   const { stateDirectory, printer } = config
   await mkdir(stateDirectory, { recursive: true, mode: STATE_DIRECTORY_MODE })
-  const printerKey = await loadPrinterKey(config.keys.printerKeyFile)
-  const { hybridKeyFile } = config.keys
-  const hybridKey = hybridKeyFile === undefined ? undefined : await loadHybridKey(hybridKeyFile)
   const journal = new Journal({
     path: join(stateDirectory, 'journal.sqlite'),
     stamp: () => time.now(),
@@ -85,10 +83,17 @@ export async function prepareParts(
   const floorMs = journal.floor('trusted-time')
   const { buildAtMs, isClockSynchronised: isSynchronised = isFollowingTimeServer } = ports
   const time = createTrustedTime({ clock, buildAtMs, floorMs, isSynchronised })
+  const ledger = stack.use(new CommandLedger(join(stateDirectory, 'commands.sqlite')))
+  const keyFiles = keyFilesOf(config)
+  const spoolDirectory = join(stateDirectory, 'spool')
+  await finishWipe({ ledger, journal, keyFiles, spoolDirectory })
+  const printerKey = await loadPrinterKey(config.keys.printerKeyFile)
+  const { hybridKeyFile } = config.keys
+  const hybridKey = hybridKeyFile === undefined ? undefined : await loadHybridKey(hybridKeyFile)
   stack.defer(() => {
     journal.record({ type: 'core.stopped', message: 'ended in order' })
   })
-  const spool = await Spool.open(join(stateDirectory, 'spool'), config.spool)
+  const spool = await Spool.open(spoolDirectory, config.spool)
   const records = new FlightRecords(join(stateDirectory, 'flight'))
   const machine = new Machine({
     name: config.controllers.find(({ role }) => role === 'motion')?.name ?? 'motion',
@@ -111,7 +116,6 @@ export async function prepareParts(
   }
   const { openPrint } = ports
   const grants = await GrantStore.open(join(stateDirectory, 'grants'))
-  const ledger = stack.use(new CommandLedger(join(stateDirectory, 'commands.sqlite')))
   const logKey = await loadLogKey(join(stateDirectory, 'log-key.pem'))
   const signer = createLogSigner(journal, logKey, printer.serial)
   const openJob = createOpenJob({ spool, journal, time, printer: facts, openPrint, grants })
@@ -121,6 +125,12 @@ export async function prepareParts(
   const reports = new PrintReports({ openJob, preflight: ports.preflight, kinematics, baud })
   const made = { config, ports, journal, time, spool, machine, tasks, openJob, reports }
   return { ...made, printerKey, trust, grants, ledger, signer }
+}
+
+/** The private keys of this printer: what a wipe destroys. */
+export function keyFilesOf({ keys }: Config): readonly string[] {
+  const { printerKeyFile, hybridKeyFile } = keys
+  return [printerKeyFile, ...(hybridKeyFile === undefined ? [] : [hybridKeyFile])]
 }
 
 /** random(4): made anew at each boot. */

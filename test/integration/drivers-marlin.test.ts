@@ -1,96 +1,19 @@
 /** The Marlin driver against a simulated board on a real pseudo-terminal: what is executed, and how it stops. */
 
 import { createHash } from 'node:crypto'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { systemClock } from '#lib/clock.ts'
 import {
-  type Controller,
-  type ControllerEvent,
   type LineSource,
   openController,
   parseFaults,
-  type SimulatedMarlin,
-  type SimulatedMarlinOptions,
   startSimulatedMarlin,
 } from '../../drivers/index.ts'
-import type { Tuning } from '../../drivers/tuning.ts'
+import { never, openBench, program, QUICK, sourceOf } from '../fakes/drivers-bench.ts'
 import { programOf } from '../fakes/drivers-lossy-link.ts'
 
-/** Fast enough that no test waits for a motor or a heater it is not about. */
-const FAST = 1e6
-const QUICK: Partial<Tuning> = { greetingMs: 20, probeAfterMs: 50 }
-const never = new AbortController().signal
-
-interface Bench {
-  readonly sim: SimulatedMarlin
-  readonly controller: Controller
-  readonly events: ControllerEvent[]
-  readonly executed: string[]
-  /** Resolves with the first event of this kind, past ones included. */
-  heard(kind: ControllerEvent['kind']): Promise<ControllerEvent>
-}
-
-async function bench(
-  t: Test,
-  options: SimulatedMarlinOptions = {},
-  tuning: Partial<Tuning> = {},
-): Promise<Bench> {
-  const executed: string[] = []
-  const events: ControllerEvent[] = []
-  const waiting: { kind: string; resolve(event: ControllerEvent): void }[] = []
-  const sim = startSimulatedMarlin({
-    speed: FAST,
-    ...options,
-    onExecuted: text => {
-      executed.push(text)
-      options.onExecuted?.(text)
-    },
-  })
-  t.teardown(() => sim[Symbol.asyncDispose]())
-  const controller = await openController(
-    { dialect: 'marlin', port: sim.port, baud: 250_000, tuning: { ...QUICK, ...tuning } },
-    {
-      clock: systemClock,
-      signal: never,
-      onEvent: event => {
-        events.push(event)
-        for (const one of waiting) if (one.kind === event.kind) one.resolve(event)
-      },
-    },
-  )
-  t.teardown(() => controller[Symbol.asyncDispose]())
-  const heard = (kind: ControllerEvent['kind']): Promise<ControllerEvent> => {
-    const past = events.find(event => event.kind === kind)
-    return past ? Promise.resolve(past) : new Promise(resolve => waiting.push({ kind, resolve }))
-  }
-  return { sim, controller, events, executed, heard }
-}
-
-function program(count: number): readonly string[] {
-  return Array.from(
-    { length: count },
-    (_, i) => `G1 X${((i * 7) % 200).toFixed(2)} Y${(i % 180).toFixed(2)} E${(i / 50).toFixed(4)}`,
-  )
-}
-
-function sourceOf(
-  lines: readonly string[],
-  onPull: (line: number) => void = () => undefined,
-): LineSource {
-  let line = 0
-  return {
-    next: () => {
-      const text = lines[line]
-      if (text === undefined) return undefined
-      line++
-      onPull(line)
-      return { line, text }
-    },
-  }
-}
-
 t.test('opens, identifies and reports temperatures', async t => {
-  const { controller, heard } = await bench(t)
+  const { controller, heard } = await openBench(t)
   t.match(controller.identity, {
     dialect: 'marlin',
     firmware: /^Marlin 2\.1\.2/,
@@ -106,10 +29,10 @@ for (const hasAdvancedOk of [false, true])
   t.test(
     `streams 5000 lines exactly once, ${hasAdvancedOk ? 'with' : 'without'} ADVANCED_OK`,
     async t => {
-      const { controller, executed, sim } = await bench(t, { hasAdvancedOk })
+      const { controller, executed, sim } = await openBench(t, { hasAdvancedOk })
       const lines = program(5000)
       const report = await controller.stream(sourceOf(lines), { signal: never })
-      t.match(report, { lastLine: 5000, lines: 5000, position: { x: 193, y: 139, e: 99.98 } })
+      t.match(report, { lastLine: 5000, lines: 5000, position: { x: 193, y: 139, z: 99.98 } })
       t.strictSame(programOf(executed), lines)
       t.match(controller.statistics, { resends: 0, inFlightLines: 0 })
       t.equal(sim.summary().overrunBytes, 0)
@@ -123,7 +46,7 @@ for (const hasAdvancedOk of [false, true])
   )
 
 t.test('streams a program whose blocks arrive later', async t => {
-  const { controller, executed } = await bench(t)
+  const { controller, executed } = await openBench(t)
   const lines = program(300)
   const inner = sourceOf(lines)
   let pulls = 0
@@ -135,7 +58,7 @@ t.test('streams a program whose blocks arrive later', async t => {
 })
 
 t.test('streams two programs one after the other and refuses two at once', async t => {
-  const { controller, executed } = await bench(t)
+  const { controller, executed } = await openBench(t)
   const first = controller.stream(sourceOf(program(50)), { signal: never })
   await t.rejects(controller.stream(sourceOf(program(50)), { signal: never }), {
     code: 'DRIVER_BUSY',
@@ -152,7 +75,7 @@ for (const seed of [1, 2, 3])
       async t => {
         // At most one bit of a line: two in one column are invisible to Marlin's XOR checksum, whatever a host does.
         const faults = parseFaults(`seed=${seed},flip-in=0.001,flip-out=0.001`)
-        const { controller, executed } = await bench(t, { hasAdvancedOk, faults })
+        const { controller, executed } = await openBench(t, { hasAdvancedOk, faults })
         const lines = program(1000)
         const outcome = await controller.stream(sourceOf(lines), { signal: never }).then(
           () => 'exact',
@@ -166,14 +89,16 @@ for (const seed of [1, 2, 3])
     )
 
 t.test('streams exactly although one ok in fifty is lost', async t => {
-  const { controller, executed } = await bench(t, { faults: parseFaults('seed=5,drop-ok=0.02') })
+  const { controller, executed } = await openBench(t, {
+    faults: parseFaults('seed=5,drop-ok=0.02'),
+  })
   const lines = program(1000)
   await controller.stream(sourceOf(lines), { signal: never })
   t.strictSame(programOf(executed), lines)
 })
 
 t.test('fails with DRIVER_PORT_LOST when the cable is pulled', async t => {
-  const { controller, heard } = await bench(t, { faults: parseFaults('unplug@200') })
+  const { controller, heard } = await openBench(t, { faults: parseFaults('unplug@200') })
   await t.rejects(controller.stream(sourceOf(program(1000)), { signal: never }), {
     code: 'DRIVER_PORT_LOST',
   })
@@ -182,18 +107,22 @@ t.test('fails with DRIVER_PORT_LOST when the cable is pulled', async t => {
 })
 
 t.test('fails with DRIVER_SILENT when the controller falls silent', async t => {
-  const { controller } = await bench(t, { faults: parseFaults('silence@200') }, { silenceMs: 400 })
+  const { controller } = await openBench(t, {
+    faults: parseFaults('silence@200'),
+    tuning: { silenceMs: 400 },
+  })
   await t.rejects(controller.stream(sourceOf(program(1000)), { signal: never }), {
     code: 'DRIVER_SILENT',
   })
 })
 
 t.test('fails with DRIVER_ACK_TIMEOUT when only reports still come', async t => {
-  const { controller } = await bench(
-    t,
-    { faults: parseFaults('drop-ok=0'), speed: 1e-6, busyIntervalMs: 1e9 },
-    { ackTimeoutMs: 500, silenceMs: 10_000, autoreportS: 1 },
-  )
+  const { controller } = await openBench(t, {
+    faults: parseFaults('drop-ok=0'),
+    speed: 1e-6,
+    busyIntervalMs: 1e9,
+    tuning: { ackTimeoutMs: 500, silenceMs: 10_000, autoreportS: 1 },
+  })
   // One move that never ends fills the planner; what keeps talking is the temperature report.
   await t.rejects(controller.stream(sourceOf(program(100)), { signal: never }), {
     code: 'DRIVER_ACK_TIMEOUT',
@@ -201,7 +130,7 @@ t.test('fails with DRIVER_ACK_TIMEOUT when only reports still come', async t => 
 })
 
 t.test('fails with DRIVER_RESET when the controller restarts', async t => {
-  const { controller } = await bench(t, { faults: parseFaults('reset@200') })
+  const { controller } = await openBench(t, { faults: parseFaults('reset@200') })
   await t.rejects(controller.stream(sourceOf(program(1000)), { signal: never }), {
     code: 'DRIVER_RESET',
   })
@@ -209,25 +138,25 @@ t.test('fails with DRIVER_RESET when the controller restarts', async t => {
 
 for (const fault of ['kill', 'runaway'])
   t.test(`fails with DRIVER_HALTED on ${fault}`, async t => {
-    const { controller } = await bench(t, { faults: parseFaults(`${fault}@200`) })
+    const { controller } = await openBench(t, { faults: parseFaults(`${fault}@200`) })
     await t.rejects(controller.stream(sourceOf(program(1000)), { signal: never }), {
       code: 'DRIVER_HALTED',
     })
   })
 
 t.test('waits for heat much longer than silence and acknowledgements may take', async t => {
-  const { controller, events, sim } = await bench(
-    t,
-    { speed: 40, busyIntervalMs: 50 },
-    { silenceMs: 300, ackTimeoutMs: 300 },
-  )
+  const { controller, events, sim } = await openBench(t, {
+    speed: 40,
+    busyIntervalMs: 50,
+    tuning: { silenceMs: 300, ackTimeoutMs: 300 },
+  })
   await controller.stream(sourceOf(['M109 S210', 'G1 X1', 'M104 S0']), { signal: never })
   t.ok(events.some(event => event.kind === 'busy'))
   t.ok(sim.summary().maxHotendC > 205)
 })
 
 t.test('holds after what is in flight, and releases', async t => {
-  const { controller, executed } = await bench(t)
+  const { controller, executed } = await openBench(t)
   const lines = program(500)
   const pulled: number[] = []
   const streaming = controller.stream(
@@ -248,7 +177,7 @@ t.test('holds after what is in flight, and releases', async t => {
 })
 
 t.test('runs commands between the lines of a stream and returns their replies', async t => {
-  const { controller, executed } = await bench(t)
+  const { controller, executed } = await openBench(t)
   const lines = program(1000)
   const streaming = controller.stream(sourceOf(lines), { signal: never })
   const position = await controller.command('M114')
@@ -264,7 +193,7 @@ t.test('runs commands between the lines of a stream and returns their replies', 
 })
 
 t.test('stops feeding when aborted and leaves a controller that obeys', async t => {
-  const { controller, executed } = await bench(t)
+  const { controller, executed } = await openBench(t)
   const abort = new AbortController()
   const lines = program(1000)
   const reason = new Error('cancelled')
@@ -282,7 +211,7 @@ t.test('stops feeding when aborted and leaves a controller that obeys', async t 
 })
 
 t.test('stops feeding and rejects with the error of the source', async t => {
-  const { controller, executed } = await bench(t)
+  const { controller, executed } = await openBench(t)
   const forged = new Error('segment 3 forged')
   const inner = sourceOf(program(1000))
   let pulls = 0
@@ -300,7 +229,7 @@ t.test('stops feeding and rejects with the error of the source', async t => {
 t.test(
   'refuses a line the wire cannot carry, by its number, and sends nothing after it',
   async t => {
-    const { controller, executed } = await bench(t)
+    const { controller, executed } = await openBench(t)
     await t.rejects(
       controller.stream(sourceOf(['G1 X1', 'M117 M110 N500', 'G1 X2']), { signal: never }),
       { code: 'DRIVER_LINE_REFUSED', line: 2 },
@@ -314,7 +243,7 @@ for (const hasEmergencyParser of [true, false])
   t.test(
     `an emergency stop turns the heaters off, ${hasEmergencyParser ? 'with' : 'without'} the emergency parser`,
     async t => {
-      const { controller, sim, heard } = await bench(t, {
+      const { controller, sim, heard } = await openBench(t, {
         hasEmergencyParser,
         speed: 1,
         busyIntervalMs: 100,
@@ -333,7 +262,7 @@ for (const hasEmergencyParser of [true, false])
   )
 
 t.test('the board survives a host that closes and opens again', async t => {
-  const { controller, sim, executed } = await bench(t)
+  const { controller, sim, executed } = await openBench(t)
   await controller.stream(sourceOf(program(20)), { signal: never })
   await controller[Symbol.asyncDispose]()
   const again = await openController(

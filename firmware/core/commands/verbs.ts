@@ -1,26 +1,15 @@
 /** What each verb of a signed command does to this printer. */
 
-import { randomBytes } from 'node:crypto'
-import { open, rm } from 'node:fs/promises'
 import { z } from 'zod'
 import type { CommandStatement, Verb } from '#lib/command-statement.ts'
 import type { PrintEngine } from '../engine/print-engine.ts'
-import { CoreError, coreFault } from '../errors.ts'
-import type { Journal } from '../journal/journal.ts'
-import type { Spool } from '../spool.ts'
+import { CoreError } from '../errors.ts'
 import type { VerbHandler } from './execute.ts'
 import type { CommandLedger } from './ledger.ts'
+import { type WipeParts, wipe } from './wipe.ts'
 
-export interface VerbParts {
-  readonly ledger: CommandLedger
-  readonly journal: Journal
-  readonly spool: Spool
+export interface VerbParts extends WipeParts {
   readonly engine: Pick<PrintEngine, 'pause' | 'resume' | 'cancel' | 'isBusy'>
-  /** The printer's private keys. */
-  readonly keyFiles: readonly string[]
-  /** Names the printer key in the receipt of its destruction. */
-  readonly printerKeyId: string
-  readonly signal: AbortSignal
 }
 
 const nothing = z.strictObject({})
@@ -64,7 +53,10 @@ export function createVerbs(parts: VerbParts): Readonly<Record<Verb, VerbHandler
       journal.record({ type: 'printer.unlocked', message: 'unlocked' })
       return 'unlocked'
     }),
-    wipe: verb(nothing, () => wipe(parts)),
+    wipe: verb(nothing, async () => {
+      if (engine.isBusy) throw new CoreError('PRINTER_BUSY', 'a print is running')
+      return wipe(parts)
+    }),
     retire: verb(nothing, async () => {
       ledger.set('retired', true)
       journal.record({ type: 'printer.retired', message: 'out of service' })
@@ -103,35 +95,5 @@ function verb<T>(schema: z.ZodType<T>, body: (args: T) => Promise<string>): Verb
     const parsed = schema.safeParse(args)
     if (!parsed.success) throw new CoreError('COMMAND_ARGS', 'the verb does not take these')
     return { outcome: 'done', message: await body(parsed.data) }
-  }
-}
-
-/** The key first: from then on the sealed files are noise, whatever else still fails. */
-async function wipe(parts: VerbParts): Promise<string> {
-  const { ledger, journal, spool, engine, keyFiles, printerKeyId, signal } = parts
-  if (engine.isBusy) throw new CoreError('PRINTER_BUSY', 'a print is running')
-  ledger.set('wiped', true)
-  for (const file of keyFiles) await destroyFile(file)
-  const { ids, strays } = await spool.contents()
-  for (const id of ids) {
-    signal.throwIfAborted()
-    await spool.remove(id)
-  }
-  for (const name of strays) await spool.removeStray(name)
-  const detail = { keyId: printerKeyId, files: ids.length }
-  journal.record({ type: 'printer.wiped', message: 'printer key destroyed, spool emptied', detail })
-  return `key ${printerKeyId} destroyed, ${ids.length} files removed`
-}
-
-/** Overwritten before it is removed: on flash this may leave the old page, which the disk's own encryption must cover. */
-async function destroyFile(path: string): Promise<void> {
-  try {
-    await using file = await open(path, 'r+')
-    const { size } = await file.stat()
-    await file.write(randomBytes(size), 0, size, 0)
-    await file.sync()
-    await rm(path)
-  } catch (error) {
-    throw coreFault('KEYS_UNREADABLE', 'the printer key could not be destroyed', error)
   }
 }
