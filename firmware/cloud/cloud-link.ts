@@ -144,7 +144,10 @@ export class CloudLink {
     const detail = { endpoint, protocol, tls }
     reports.add({ type: 'cloud.connected', message: 'session opened', detail })
     this.#link = link
-    const presence = new Presence(this.#state, link, error => this.#refused(error))
+    const presence = new Presence(this.#state, {
+      ...{ link, identity: this.#identity },
+      onRefused: error => this.#refused(error),
+    })
     this.#presence = presence
     try {
       await presence.birth()

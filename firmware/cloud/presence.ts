@@ -2,6 +2,7 @@
 
 import type { CourierState } from './courier.ts'
 import { CloudError } from './errors.ts'
+import type { SlotIdentity } from './identity.ts'
 import { takeInventory } from './inventory.ts'
 import { dictionaryOf } from './metrics.ts'
 import type { Link } from './mqtt-link.ts'
@@ -14,19 +15,28 @@ const LOOK_MS = 1000
 /** A rebirth costs a few kilobytes: not more often than this, whoever asks. */
 const REBIRTH_MS = 5000
 
+export interface PresenceParts {
+  readonly link: Link
+  /** What the link was opened with. */
+  readonly identity: SlotIdentity
+  readonly onRefused: (error: CloudError) => void
+}
+
 export class Presence {
   readonly #state: CourierState
   readonly #link: Link
+  readonly #identity: SlotIdentity
   readonly #onRefused: (error: CloudError) => void
   #checkpointSize = 0
   #bornAtMs = Number.NEGATIVE_INFINITY
   #isBirthDue = false
   #dirty = Promise.withResolvers<void>()
 
-  constructor(state: CourierState, link: Link, onRefused: (error: CloudError) => void) {
+  constructor(state: CourierState, parts: PresenceParts) {
     this.#state = state
-    this.#link = link
-    this.#onRefused = onRefused
+    this.#link = parts.link
+    this.#identity = parts.identity
+    this.#onRefused = parts.onRefused
   }
 
   /** Something the state shows may have changed. */
@@ -63,7 +73,7 @@ export class Presence {
       ...{ tier: cloud.tier, trustEpoch: trust.epoch, at: Math.trunc(this.#state.nowMs()) },
       clk: view?.clock.quality ?? 'unknown',
       dictionary: dictionaryOf(cloud.tier),
-      certificate: { serial: identity.serialNumber, notAfterMs: identity.notAfterMs },
+      certificate: { serial: this.#identity.serialNumber, notAfterMs: this.#identity.notAfterMs },
     })
   }
 

@@ -73,7 +73,9 @@ export function createVerbs(parts: VerbParts): Readonly<Record<Verb, VerbHandler
       journal.record({ type: 'policy.changed', message: 'autoStart', detail })
       return `autoStart is ${autoStart}`
     }),
-    'log.export': handOver,
+    'log.export': async () => {
+      throw new CoreError('COMMAND_UNSUPPORTED', 'this printer exports no segments yet')
+    },
     'cert.renew': handOver,
     rebirth: handOver,
     'ota.check': async () => {
