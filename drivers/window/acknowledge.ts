@@ -22,6 +22,7 @@ export function acknowledge(window: SendWindow<unknown>, through: number): Verdi
     window.settlingFrom = undefined
   window.noiseLevel = Math.max(0, window.noiseLevel - lines * window.limits.noiseResendsPerLine)
   window.damagedReplyChars = 0
+  window.idleReports = 0
   grow(window, lines)
   return ACKED
 }

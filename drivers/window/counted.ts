@@ -1,6 +1,12 @@
 /** Acknowledgement model of firmwares that only count: one word for each line, in order (grbl, Klipper). Pure. */
 import type { Reply } from '../reply.ts'
-import { acknowledge, acknowledgeFirst, acknowledgeNext, shrink } from './acknowledge.ts'
+import {
+  acknowledge,
+  acknowledgeFirst,
+  acknowledgeNext,
+  findInFlight,
+  shrink,
+} from './acknowledge.ts'
 import { entryOf, type SendWindow } from './send-window.ts'
 import { ACKED, NOTHING, type Verdict } from './verdict.ts'
 
@@ -8,6 +14,10 @@ type StatusReply = Extract<Reply, { kind: 'status' }>
 
 /** `ok\r` damaged beyond two characters more may have been an `error:n`, which is not the same at all. */
 const MAX_DAMAGED_OK_CHARS = 4
+/** A second of standing still, at the five status reports a second that grbl's documentation allows. */
+const IDLE_REPORTS_BELIEVED = 5
+/** A dwell at least this long could be taken for standing still. */
+const LONG_DWELL_S = 0.5
 
 /** Applies one reply. */
 export function hearCounted(window: SendWindow<unknown>, reply: Reply): Verdict {
@@ -53,6 +63,7 @@ function reconcile(window: SendWindow<unknown>, status: StatusReply): Verdict {
   const askedAt = window.statusAskedAt
   window.statusAskedAt = undefined
   if (askedAt === undefined || askedAt <= window.acked) return NOTHING
+  window.idleReports = status.state.startsWith('Idle') ? window.idleReports + 1 : 0
   const proven = provenLine(window, status, askedAt)
   if (proven <= window.acked) return NOTHING
   if (window.damagedReplyChars > MAX_DAMAGED_OK_CHARS)
@@ -61,13 +72,27 @@ function reconcile(window: SendWindow<unknown>, status: StatusReply): Verdict {
   return shrink(window) ?? ACKED
 }
 
+/**
+ * grbl's default `$10=1` reports no buffer. A machine that stands although lines were sent has executed them, for it takes a line up at
+ * once when it stands; only in a dwell it stands on purpose.
+ */
+function isStanding(window: SendWindow<unknown>): boolean {
+  if (window.idleReports < IDLE_REPORTS_BELIEVED) return false
+  return findInFlight(window, entry => dwellS(entry.text) >= LONG_DWELL_S) === undefined
+}
+
+function dwellS(text: string): number {
+  return Number(/^G0?4 ?P([\d.]+)/.exec(text)?.[1] ?? (/^G0?4(?!\d)/.test(text) ? Infinity : 0))
+}
+
 function provenLine(window: SendWindow<unknown>, status: StatusReply, askedAt: number): number {
   // The line being executed: everything before it has been.
   const byNumber =
     status.line !== undefined && status.line > window.acked && status.line <= askedAt
       ? status.line - 1
       : window.acked
-  if (status.receiveFreeBytes === undefined) return byNumber
+  if (status.receiveFreeBytes === undefined)
+    return isStanding(window) ? Math.max(byNumber, askedAt) : byNumber
   let waitingBytes = window.ringBytes - status.receiveFreeBytes
   let n = askedAt
   while (n > window.acked && waitingBytes > 0)

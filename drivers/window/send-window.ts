@@ -78,6 +78,8 @@ export interface SendWindow<Owner> {
   noiseLevel: number
   /** The last line written before the status report that was asked for; `undefined`: none is awaited. */
   statusAskedAt: number | undefined
+  /** Status reports in a row that say the machine stands, since the last acknowledgement. */
+  idleReports: number
   /** Free planner blocks as last told. */
   plannerFree: number | undefined
   /** Why the last reply looks wrong, for the ledger; taken and cleared by the shell. */
@@ -126,6 +128,7 @@ export function createWindow<Owner>(
     resends: 0,
     noiseLevel: 0,
     statusAskedAt: undefined,
+    idleReports: 0,
     plannerFree: undefined,
     doubt: undefined,
     motion: undefined,

@@ -117,6 +117,25 @@ t.test('grbl: a status report finds the acknowledgements that were lost', async 
   t.equal(window.acked, 4)
 })
 
+t.test('grbl: without Bf, a machine that stands has executed what it was sent', async t => {
+  // Recorded on grbl 1.1h with its default $10=1: the ok of the last move was damaged.
+  const idle = '<Idle|MPos:6.000,0.000,0.000|FS:0,0>'
+  const hear = (window: ReturnType<typeof windowOf>, count: number): void => {
+    for (let i = 0; i < count; i++) {
+      window.statusAskedAt = window.cursor - 1
+      say(grbl, window, idle)
+    }
+  }
+  const window = windowOf(grbl, 'G1 X0.02', 'G4 P0.01')
+  hear(window, 4)
+  t.equal(window.acked, 0, 'not yet')
+  hear(window, 1)
+  t.equal(window.acked, 2)
+  const dwelling = windowOf(grbl, 'G4 P3')
+  hear(dwelling, 9)
+  t.equal(dwelling.acked, 0, 'a dwell stands on purpose')
+})
+
 t.test(
   'grbl: a report that was not asked for, or came for later lines, proves nothing',
   async t => {
