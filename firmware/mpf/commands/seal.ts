@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import {
   decodeBase64url,
   type ProgramPacker,
@@ -44,7 +45,8 @@ ${GRANT_HELP}
   --file-id ID --revision N   seal a new revision of an earlier part
 ${PACK_HELP}
   --post-process   work as a slicer's post-processing script: replace IN by the sealed file and have the slicer
-                   export it as .mpf; keep the other options in a --settings file`,
+                   export it as .mpf; keep the other options in a --settings file.
+                   PrusaSlicer without its window (-g) runs the script but keeps its own file name`,
   options: {
     ...GRANT_OPTIONS,
     ...PACK_OPTIONS,
@@ -128,7 +130,8 @@ function outputOf(context: CommandContext, input: string): string {
 async function renameOutput(input: string): Promise<void> {
   const target = process.env.SLIC3R_PP_OUTPUT_NAME
   if (target !== undefined)
-    await writeFile(`${input}.output_name`, `${withoutExtension(target)}.mpf`)
+    // PrusaSlicer finds no directory in a bare name.
+    await writeFile(`${input}.output_name`, `${withoutExtension(resolve(target))}.mpf`)
 }
 
 function withoutExtension(path: string): string {
