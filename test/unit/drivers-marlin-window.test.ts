@@ -96,6 +96,9 @@ t.test('takes a damaged link error for one, never for a halt', async t => {
     'resend',
     'nothing',
   ])
+  t.equal(parseReply('Error:chegkSui mismatch, Last(Line: 6').kind, 'linkError', 'at 1 %')
+  t.equal(parseReply('Error:Printer halted. kill() called!').kind, 'fatal')
+  t.equal(parseReply('Error:Printer hcltef. kill() aalled!').kind, 'fatal', 'damaged itself')
 })
 
 t.test(
