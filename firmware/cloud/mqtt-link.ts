@@ -26,6 +26,8 @@ const CONNECT_TIMEOUT_MS = 20_000
 const KEEPALIVE_S = 30
 /** A block of a file and its header; a broker that sends more is cut off. */
 const MAX_PACKET_BYTES = 1024 * 1024
+/** What may follow a packet within one read of the socket. */
+const SOCKET_CHUNK_BYTES = 128 * 1024
 
 export interface Identity {
   /** PEM: the client certificate with its chain, and its key. */
@@ -149,6 +151,7 @@ class LinkOpening {
       this.#cause ??= refusalOfSocket(error, endpoint)
     })
     this.#client = new MqttClient(() => socket, clientOptions(options))
+    this.#boundPackets()
     this.#client.on('error', error => {
       const code = 'code' in error ? error.code : undefined
       this.#cause ??=
@@ -165,6 +168,21 @@ class LinkOpening {
         typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
       void options.onMessage(packet.topic, payload).then(() => done())
     }
+  }
+
+  /** mqtt.js looks at a packet's size only once all of it is in memory, and under 3.1.1 not at all. */
+  #boundPackets(): void {
+    let pendingBytes = 0
+    this.#client.on('packetreceive', () => {
+      pendingBytes = 0
+    })
+    this.#socket.on('data', (chunk: Buffer) => {
+      pendingBytes += chunk.length
+      if (pendingBytes <= MAX_PACKET_BYTES + SOCKET_CHUNK_BYTES) return
+      const message = `${this.#endpoint}: a packet above ${MAX_PACKET_BYTES} bytes`
+      this.#cause ??= new CloudError('CLOUD_MALFORMED', message)
+      this.#socket.destroy()
+    })
   }
 
   async open(): Promise<Link> {
