@@ -144,6 +144,8 @@ const controller = z.strictObject({
   /** RepRapFirmware only: the check its port demands (M575). */
   checksum: z.enum(['xor', 'crc16']).default('xor'),
   reattachWithinMs: z.int().min(0).max(600_000).default(10_000),
+  /** Fewer bytes that mean the same, or byte for byte as sealed. */
+  compact: z.enum(['auto', 'off']).default('off'),
   /** Tools that are this controller's own. Only for those beside the motion controller, as the two lists below. */
   tools: z.array(z.int().min(0).max(7)).max(8).default([]),
   commands: commandWords,

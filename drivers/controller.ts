@@ -130,6 +130,8 @@ export interface StreamStatistics extends LinkStatistics {
   readonly okToWrite: LatencyPercentiles
   /** Share of the wire's capacity used for sending while a program was streamed; `undefined` before the first one. */
   readonly wireUtilisation: number | undefined
+  /** Bytes of program text that compaction kept off the wire. */
+  readonly savedBytes: number
   /** How often acknowledgements stopped moving for long enough to ask. */
   readonly stalls: number
   /** Free blocks of the controller's planner as last told; its largest value so far means an empty planner. */

@@ -39,6 +39,8 @@ export interface ControllerConfig {
   readonly reattachWithinMs?: number
   /** RepRapFirmware only: the check its port is configured to demand; default `xor`. */
   readonly checksum?: 'xor' | 'crc16' | undefined
+  /** `auto`: program lines go out in fewer bytes that mean the same; default `off`: byte for byte as sealed. */
+  readonly compact?: 'auto' | 'off'
   readonly tuning?: Partial<Tuning>
 }
 
@@ -59,9 +61,10 @@ export async function openController(
   config: ControllerConfig,
   ports: ControllerPorts,
 ): Promise<MotionController> {
-  const { dialect: name, checksum, reattachWithinMs = 0, ...options } = config
+  const { dialect: name, checksum, reattachWithinMs = 0, compact, ...options } = config
   const found = name === 'auto' ? await detectDialect({ ...options, ...ports }) : name
   const isCrc = found === 'reprap' && checksum === 'crc16'
   const dialect = isCrc ? reprapCrc16 : TABLE[found]
-  return openDriver({ ...options, ...ports, reattachWithinMs, dialect })
+  const isCompact = compact === 'auto'
+  return openDriver({ ...options, ...ports, reattachWithinMs, dialect, isCompact })
 }

@@ -11,7 +11,7 @@ import { createWindow, entryOf, inFlightLines, type SendWindow } from '../window
 import type { Verdict } from '../window/verdict.ts'
 import type { Feed } from './feed.ts'
 import type { Health } from './health.ts'
-import { Outbox } from './outbox.ts'
+import { Outbox, type OutboxOptions } from './outbox.ts'
 import { Progress } from './progress.ts'
 import { Repair } from './repair.ts'
 import { eventOf, faultOf, isWorking } from './reports.ts'
@@ -19,7 +19,7 @@ import { Sender } from './sender.ts'
 import { StatusDesk, type StatusReply } from './status-desk.ts'
 import { collectReply, issue, type Owner } from './ticket.ts'
 
-export interface ConversationOptions {
+export interface ConversationOptions extends OutboxOptions {
   readonly clock: Clock
   readonly tuning: Tuning
   readonly dialect: Dialect
@@ -54,7 +54,7 @@ export class Conversation {
     this.#tuning = options.tuning
     this.#health = options.health
     this.window = createWindow(options.tuning, options.dialect.rules)
-    this.outbox = new Outbox(this.window, options.dialect, options.tuning.markEveryLines)
+    this.outbox = new Outbox(this.window, options)
     this.#sender = new Sender({
       window: this.window,
       outbox: this.outbox,

@@ -33,6 +33,7 @@ export interface DriverOptions {
   readonly baud: number
   /** How long a lost port is looked for while a program is streamed; 0 = the print ends at once. */
   readonly reattachWithinMs: number
+  readonly isCompact: boolean
   readonly clock: Clock
   /** Abort gives up opening; it has no effect on an open controller. */
   readonly signal: AbortSignal
@@ -90,7 +91,7 @@ class Driver implements MotionController {
 
   get statistics(): StreamStatistics {
     const conversation = this.#talk()
-    return this.#line.health.statistics(conversation.window, conversation.outbox.linesSent)
+    return this.#line.health.statistics(conversation.window, conversation.outbox)
   }
 
   async open(): Promise<void> {
@@ -107,7 +108,10 @@ class Driver implements MotionController {
     await this.#greeting.run({ clock, tuning, dialect, link, signal })
     const onEvent = (event: ControllerEvent): void => this.#publish(event)
     const { health } = this.#line
-    const conversation = new Conversation({ clock, tuning, dialect, link, health, onEvent })
+    const conversation = new Conversation({
+      ...{ clock, tuning, dialect, link, health, onEvent },
+      isCompact: this.#options.isCompact,
+    })
     this.#conversation = conversation
     startWatch({
       clock,

@@ -75,13 +75,17 @@ export class Health {
       })
   }
 
-  statistics(window: SendWindow<unknown>, linesSent: number): StreamStatistics {
+  statistics(
+    window: SendWindow<unknown>,
+    { linesSent, savedBytes }: { readonly linesSent: number; readonly savedBytes: number },
+  ): StreamStatistics {
     const sinceMs = this.#streamedSinceMs
     const streamedMs =
       this.#streamedMs + (sinceMs === undefined ? 0 : this.#clock.nowMs() - sinceMs)
     const capacityBytes = (this.#baud / BITS_PER_BYTE) * (streamedMs / MS_PER_S)
     return {
       linesSent,
+      savedBytes,
       linesAcked: window.acked,
       bytesSent: this.bytesSent,
       bytesReceived: this.bytesReceived,

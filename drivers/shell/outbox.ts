@@ -1,6 +1,7 @@
 /** What goes on the wire next: rewound lines first, then commands, then the program, each when there is room. */
 import type { Codec, Dialect } from '../dialect.ts'
 import { DriverError } from '../errors.ts'
+import type { Tuning } from '../tuning.ts'
 import { isUnknown } from '../window/motion-state.ts'
 import {
   type Acknowledgement,
@@ -13,6 +14,7 @@ import {
   takeRewound,
 } from '../window/send-window.ts'
 import type { Feed } from './feed.ts'
+import { Shortener } from './shortener.ts'
 import type { Owner, Ticket } from './ticket.ts'
 
 const DRIVER: Owner = { kind: 'driver' }
@@ -20,29 +22,39 @@ const DRIVER: Owner = { kind: 'driver' }
 /** `N`, `*` and checksum around a mark at their longest. */
 const MARK_OVERHEAD_BYTES = 16
 
+export interface OutboxOptions {
+  readonly dialect: Pick<Dialect, 'codec'>
+  readonly tuning: Pick<Tuning, 'markEveryLines'>
+  /** Program lines are shortened before they are framed. */
+  readonly isCompact: boolean
+}
+
 /** The sending half of a conversation: owns the tickets that wait and the feed, shares the window. */
 export class Outbox {
   readonly #window: SendWindow<Owner>
   readonly #codec: Codec
   readonly #markEveryLines: number
   readonly #tickets: Ticket[] = []
+  readonly #shortener: Shortener | undefined
   #lastMark = 0
   feed: Feed | undefined
   linesSent = 0
 
-  constructor(
-    window: SendWindow<Owner>,
-    { codec }: Pick<Dialect, 'codec'>,
-    markEveryLines: number,
-  ) {
+  constructor(window: SendWindow<Owner>, { dialect, tuning, isCompact }: OutboxOptions) {
     this.#window = window
-    this.#codec = codec
-    this.#markEveryLines = markEveryLines
+    this.#codec = dialect.codec
+    this.#markEveryLines = tuning.markEveryLines
+    this.#shortener = isCompact ? new Shortener() : undefined
   }
 
   /** The program line executed last, as far as acknowledgements say; 0 before the first. */
   get lastExecuted(): number {
     return this.feed?.lastExecuted ?? 0
+  }
+
+  /** Bytes the wire was spared so far. */
+  get savedBytes(): number {
+    return this.#shortener?.savedBytes ?? 0
   }
 
   /** Queues a command; urgent ones go first. */
@@ -120,6 +132,7 @@ export class Outbox {
     }
     if (ticket.isUrgent && this.#codec.isEmergencyBare) {
       this.#tickets.shift()
+      this.#shortener?.interrupted(ticket.text)
       // Taken by the receiver, never queued: it is not acknowledged, so it is not in flight either.
       ticket.resolve([])
       return `\n${ticket.text}\n`
@@ -128,6 +141,7 @@ export class Outbox {
     if (!ticket.isUrgent && !hasRoom(this.#window, frame.length)) return ''
     this.#tickets.shift()
     if (ticket.isMark) return this.#appendMark({ kind: 'command', ticket })
+    this.#shortener?.interrupted(ticket.text)
     const by = this.#codec.acknowledgedBy(ticket.text)
     return this.#append(ticket.text, frame, by, { kind: 'command', ticket })
   }
@@ -156,11 +170,13 @@ export class Outbox {
       if (!hasRoom(this.#window, MARK_OVERHEAD_BYTES)) return ''
       return this.#appendMark()
     }
-    const frame = this.#frameOfLine(feed, line)
+    const text = this.#shortener?.textOf(feed, line) ?? line.text
+    const frame = this.#frameOfLine(feed, { line: line.line, text })
     if (frame === '' || !hasRoom(this.#window, frame.length)) return ''
     feed.take()
-    const by = this.#codec.acknowledgedBy(line.text)
-    return this.#append(line.text, frame, by, { kind: 'program', line: line.line, feed })
+    this.#shortener?.sent(line)
+    const by = this.#codec.acknowledgedBy(text)
+    return this.#append(text, frame, by, { kind: 'program', line: line.line, feed })
   }
 
   #isMarkDue(): boolean {

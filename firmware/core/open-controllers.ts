@@ -48,9 +48,9 @@ async function portOf(
 }
 
 function planOf(settings: ControllerSettings, clock: Clock, signal: AbortSignal): MemberPlan {
-  const { name, role, dialect, port, baud, reattachWithinMs, checksum } = settings
+  const { name, role, dialect, port, baud, reattachWithinMs, checksum, compact } = settings
   const { tools, commands, freeCommands } = settings
-  const driver = { dialect, port, baud, reattachWithinMs, checksum }
+  const driver = { dialect, port, baud, reattachWithinMs, checksum, compact }
   const open = (onEvent: (event: ControllerEvent) => void) =>
     openController(driver, { clock, signal, onEvent })
   return { name, role, tools, commands, freeCommands, open }

@@ -53,6 +53,7 @@ const link = z.object({
   reattachments: z.number(),
   bytesSent: z.number(),
   bytesReceived: z.number(),
+  savedBytes: z.number(),
 })
 
 const controller = z.object({

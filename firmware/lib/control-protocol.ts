@@ -87,6 +87,8 @@ export interface LinkView {
   readonly reattachments: number
   readonly bytesSent: number
   readonly bytesReceived: number
+  /** Kept off the wire by compaction. */
+  readonly savedBytes: number
 }
 
 /** What the controller wants a person for. Texts are the firmware's own, shortened; local display only. */

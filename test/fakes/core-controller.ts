@@ -103,6 +103,7 @@ export function fakeController(): FakeController {
       okToWrite: { p50Ms: 0.1, p99Ms: 0.4, p999Ms: 2, samples: 9 },
       wireUtilisation: 0.5,
       stalls: 0,
+      savedBytes: 0,
       plannerFree: undefined,
       plannerBlocks: undefined,
       reattachments: 0,

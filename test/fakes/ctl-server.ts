@@ -152,6 +152,7 @@ export function printerView(changes: Partial<PrinterView> = {}): PrinterView {
           reattachments: 0,
           bytesSent: 2_048_000,
           bytesReceived: 153_630,
+          savedBytes: 0,
         },
       },
     ],

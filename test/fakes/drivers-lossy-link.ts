@@ -48,7 +48,11 @@ class Cable {
   readonly #flipOut: (bytes: Uint8Array) => number
   readonly #firmware: Firmware
   readonly #window: SendWindow<Owner> = createWindow(defaultTuning)
-  readonly #outbox = new Outbox(this.#window, marlin, 16)
+  readonly #outbox = new Outbox(this.#window, {
+    dialect: marlin,
+    tuning: { markEveryLines: 16 },
+    isCompact: false,
+  })
   readonly #feed: Feed
   readonly #executed: string[] = []
   readonly #toHost: string[] = []

@@ -5,7 +5,7 @@ import type { LinkView } from '#lib/control-protocol.ts'
 
 export function linkView(statistics: StreamStatistics): LinkView {
   const { okToWrite, wireUtilisation, plannerFree, plannerBlocks } = statistics
-  const { stalls, reattachments, bytesSent, bytesReceived } = statistics
+  const { stalls, reattachments, bytesSent, bytesReceived, savedBytes } = statistics
   return {
     okToNextMs: {
       p50: micros(okToWrite.p50Ms),
@@ -15,7 +15,7 @@ export function linkView(statistics: StreamStatistics): LinkView {
     wireUtilisation: micros(wireUtilisation),
     plannerFree: plannerFree ?? null,
     plannerBlocks: plannerBlocks ?? null,
-    ...{ stalls, reattachments, bytesSent, bytesReceived },
+    ...{ stalls, reattachments, bytesSent, bytesReceived, savedBytes },
   }
 }
 
@@ -24,7 +24,8 @@ export function linkDetail(statistics: StreamStatistics): Readonly<Record<string
   const { okToNextMs, wireUtilisation, stalls, reattachments, bytesSent } = linkView(statistics)
   const { p50, p99, p999 } = okToNextMs
   return {
-    ...{ resends: statistics.resends, stalls, reattachments, bytesSent, wireUtilisation },
+    ...{ resends: statistics.resends, stalls, reattachments, wireUtilisation },
+    ...{ bytesSent, savedBytes: statistics.savedBytes },
     ...{ okToNextP50Ms: p50, okToNextP99Ms: p99, okToNextP999Ms: p999 },
   }
 }

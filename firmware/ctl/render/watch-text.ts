@@ -169,7 +169,10 @@ function healthLines({ link }: ControllerView, style: Style): readonly string[] 
       ? [`ok to next ${latencies.map(ms => ms.toFixed(2)).join('/')} ms (p50/p99/p99.9)`]
       : []),
     // More than the configured baud carries: a port without one, as native USB is.
-    ...(wireUtilisation === null || wireUtilisation > 1 ? [] : [`wire ${Math.round(100 * wireUtilisation)} %`]),
+    ...(wireUtilisation === null || wireUtilisation > 1
+      ? []
+      : [`wire ${Math.round(100 * wireUtilisation)} %`]),
+    ...(link.savedBytes > 0 ? [`${grouped(link.savedBytes)} bytes saved`] : []),
     ...(planner ? [`planner ${plannerBlocks - plannerFree}/${plannerBlocks}`] : []),
     ...(link.stalls === 0 ? [] : [`${grouped(link.stalls)} stall${link.stalls === 1 ? '' : 's'}`]),
     ...(link.reattachments === 0
