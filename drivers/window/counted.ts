@@ -73,8 +73,8 @@ function reconcile(window: SendWindow<unknown>, status: StatusReply): Verdict {
 }
 
 /**
- * grbl's default `$10=1` reports no buffer. A machine that stands although lines were sent has executed them, for it takes a line up at
- * once when it stands; only in a dwell it stands on purpose.
+ * A machine that goes on standing although lines were sent has executed them, for it takes a line up at once when it stands; one report
+ * alone may come between a line's execution and its ok, and in a dwell it stands on purpose.
  */
 function isStanding(window: SendWindow<unknown>): boolean {
   if (window.idleReports < IDLE_REPORTS_BELIEVED) return false
@@ -98,6 +98,6 @@ function provenLine(window: SendWindow<unknown>, status: StatusReply, askedAt: n
   while (n > window.acked && waitingBytes > 0)
     waitingBytes -= entryOf(window, n--)?.frame.length ?? 0
   // One line may have left the buffer and still wait for a free planner block.
-  const isDone = status.state.startsWith('Idle') && waitingBytes <= 0 && n === askedAt
+  const isDone = isStanding(window) && waitingBytes <= 0 && n === askedAt
   return Math.max(byNumber, isDone ? n : n - 1)
 }

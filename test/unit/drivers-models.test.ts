@@ -105,6 +105,14 @@ t.test('Klipper: a refused line is named, and its ok is not counted twice', asyn
   t.equal(klipper.codec.lineBreak, '', 'an empty line would be acknowledged')
 })
 
+/** Asks until the machine has stood for a second; the first report may itself acknowledge. */
+function stand(window: ReturnType<typeof windowOf>, askedAt: number, report: string): string[] {
+  return Array.from({ length: 6 }, () => {
+    window.statusAskedAt = askedAt
+    return say(grbl, window, report)
+  }).flat()
+}
+
 t.test('grbl: a status report finds the acknowledgements that were lost', async t => {
   const window = windowOf(grbl, 'G1 X1', 'G1 X2', 'G1 X3', 'G1 X4')
   window.ringBytes = 127
@@ -112,27 +120,19 @@ t.test('grbl: a status report finds the acknowledgements that were lost', async 
   // One line of six bytes waits; the one before it may still be at the planner.
   t.strictSame(say(grbl, window, '<Run|WPos:1.000,0.000,0.000|FS:0,0|Bf:9,121>'), ['acked'])
   t.equal(window.acked, 2)
-  window.statusAskedAt = 4
-  t.strictSame(say(grbl, window, '<Idle|WPos:4.000,0.000,0.000|FS:0,0|Bf:15,127>'), ['acked'])
+  const verdicts = stand(window, 4, '<Idle|WPos:4.000,0.000,0.000|FS:0,0|Bf:15,127>')
   t.equal(window.acked, 4)
+  t.same(verdicts.at(-1), 'acked', 'one report may come between the execution of a line and its ok')
 })
 
 t.test('grbl: without Bf, a machine that stands has executed what it was sent', async t => {
   // Recorded on grbl 1.1h with its default $10=1: the ok of the last move was damaged.
   const idle = '<Idle|MPos:6.000,0.000,0.000|FS:0,0>'
-  const hear = (window: ReturnType<typeof windowOf>, count: number): void => {
-    for (let i = 0; i < count; i++) {
-      window.statusAskedAt = window.cursor - 1
-      say(grbl, window, idle)
-    }
-  }
   const window = windowOf(grbl, 'G1 X0.02', 'G4 P0.01')
-  hear(window, 4)
-  t.equal(window.acked, 0, 'not yet')
-  hear(window, 1)
+  stand(window, 2, idle)
   t.equal(window.acked, 2)
   const dwelling = windowOf(grbl, 'G4 P3')
-  hear(dwelling, 9)
+  stand(dwelling, 1, idle)
   t.equal(dwelling.acked, 0, 'a dwell stands on purpose')
 })
 
@@ -141,8 +141,7 @@ t.test(
   async t => {
     const window = windowOf(grbl, 'G1 X1', 'G1 X2')
     t.strictSame(say(grbl, window, '<Idle|WPos:0.000,0.000,0.000|FS:0,0|Bf:15,127>'), ['nothing'])
-    window.statusAskedAt = 1
-    say(grbl, window, '<Idle|WPos:0.000,0.000,0.000|FS:0,0|Bf:15,127>')
+    stand(window, 1, '<Idle|WPos:0.000,0.000,0.000|FS:0,0|Bf:15,127>')
     t.equal(window.acked, 1)
   },
 )
@@ -150,8 +149,8 @@ t.test(
 t.test('grbl: a lost acknowledgement that may have been an error ends it', async t => {
   const window = windowOf(grbl, 'G1 X1')
   say(grbl, window, 'eror:20')
-  window.statusAskedAt = 1
-  t.strictSame(say(grbl, window, '<Idle|WPos:0.000,0.000,0.000|FS:0,0|Bf:15,127>'), ['impossible'])
+  const report = '<Idle|WPos:0.000,0.000,0.000|FS:0,0|Bf:15,127>'
+  t.equal(stand(window, 1, report).at(-1), 'impossible')
 })
 
 t.test(
