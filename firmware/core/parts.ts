@@ -14,6 +14,7 @@ import type { Preflight } from './admission/preflight.ts'
 import { PrintReports } from './admission/preflight-report.ts'
 import { CommandLedger } from './commands/ledger.ts'
 import { finishWipe } from './commands/wipe.ts'
+import { windowLinesOf } from './engine/dialect-words.ts'
 import { Machine, type OpenMachineController } from './engine/machine.ts'
 import { FlightRecords } from './flight-records.ts'
 import { GrantStore } from './grant-store.ts'
@@ -121,8 +122,16 @@ export async function prepareParts(
   const openJob = createOpenJob({ spool, journal, time, printer: facts, openPrint, grants })
   const tasks = new TaskGroup(signal)
   const { kinematics } = printer
-  const baud = config.controllers.find(({ role }) => role === 'motion')?.baud ?? STOCK_BAUD
-  const reports = new PrintReports({ openJob, preflight: ports.preflight, kinematics, baud })
+  const motion = config.controllers.find(({ role }) => role === 'motion')
+  const baud = motion?.baud ?? STOCK_BAUD
+  const windowLines = windowLinesOf(motion?.dialect ?? 'auto')
+  const reports = new PrintReports({
+    openJob,
+    preflight: ports.preflight,
+    kinematics,
+    baud,
+    windowLines,
+  })
   const made = { config, ports, journal, time, spool, machine, tasks, openJob, reports }
   return { ...made, printerKey, trust, grants, ledger, signer }
 }

@@ -19,7 +19,7 @@ import type { Findings, Study } from './preflight-study.ts'
 export const MAX_PREVIEW_BYTES = 200_000
 /** Reports kept; the largest has 20,001 layers, some two megabytes. */
 const KEPT_REPORTS = 16
-/** BUFSIZE of Marlin, and what its parser needs a line (measured on AVR boards: 1 to 2 ms). */
+/** BUFSIZE of Marlin where nothing else is known, and what its parser needs a line (measured on AVR boards: 1 to 2 ms). */
 const WINDOW_LINES = 4
 const TURNAROUND_MS = 2
 /** `N`, space, `*`, three digits of checksum at most, line feed; the number's digits come on top. */
@@ -30,6 +30,8 @@ export interface PrintReportsOptions {
   readonly preflight: Preflight
   readonly kinematics: Kinematics
   readonly baud: number
+  /** Lines the configured dialect has under way at once; default: Marlin's. */
+  readonly windowLines?: number | undefined
 }
 
 /** What is asked to be drawn. */
@@ -76,7 +78,7 @@ export class PrintReports {
     signal: AbortSignal,
   ): Promise<PrintReportView> {
     const kept = job.manifestDigest === null ? undefined : this.#kept.get(job.manifestDigest)
-    return viewOf(job.id, kept ?? (await this.#estimate(job.id, signal)), this.#options.baud)
+    return viewOf(job.id, kept ?? (await this.#estimate(job.id, signal)), this.#options)
   }
 
   /** A picture of the toolpath, at most {@link MAX_PREVIEW_BYTES}. @throws as report. */
@@ -158,19 +160,21 @@ function remediesOf(samples: readonly (readonly string[])[]): readonly ForecastR
   ]
 }
 
-function linkOf(baud: number, commands: number): ForecastLink {
+type Wire = Pick<PrintReportsOptions, 'baud' | 'windowLines'>
+
+function linkOf({ baud, windowLines = WINDOW_LINES }: Wire, commands: number): ForecastLink {
   const framingBytes = FRAME_BYTES + String(commands).length
-  return { baud, framingBytes, windowLines: WINDOW_LINES, turnaroundMs: TURNAROUND_MS }
+  return { baud, framingBytes, windowLines, turnaroundMs: TURNAROUND_MS }
 }
 
 /** Also `mpf report`'s shape of an answer. */
-function viewOf(job: string, { estimate, remedies }: Estimated, baud: number): PrintReportView {
+function viewOf(job: string, { estimate, remedies }: Estimated, wire: Wire): PrintReportView {
   const { layers, box, ...whole } = estimate
   const {
     verdict,
     sentences,
     layers: forecasts,
-  } = forecast(layers, linkOf(baud, whole.commands), remedies)
+  } = forecast(layers, linkOf(wire, whole.commands), remedies)
   const rows: LayerView[] = forecasts.map(row => ({
     layer: row.layer,
     lines: layers[row.layer]?.lines ?? 0,
@@ -185,7 +189,7 @@ function viewOf(job: string, { estimate, remedies }: Estimated, baud: number): P
     ...whole,
     timeS: rounded(whole.timeS),
     boxUm: box ? { min: [...box.minUm], max: [...box.maxUm] } : null,
-    baud,
+    baud: wire.baud,
     verdict,
     sentences: [...sentences],
     layers: rows,

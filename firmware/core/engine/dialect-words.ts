@@ -79,3 +79,17 @@ const WORDS: Readonly<Record<string, DialectWords>> = {
 export function wordsOf({ dialect }: Pick<ControllerIdentity, 'dialect'>): DialectWords {
   return WORDS[dialect] ?? marlin
 }
+
+/** Lines under way at once, as each driver's window has them (BUFSIZE, the receive ring, Klipper's limit); others as Marlin. */
+const WINDOW_LINES: Readonly<Record<string, number>> = {
+  buddy: 8,
+  smoothie: 6,
+  reprap: 1,
+  klipper: 14,
+  grblhal: 32,
+}
+
+/** For a forecast, before the controller was asked; `undefined` where Marlin's own number holds. */
+export function windowLinesOf(dialect: string): number | undefined {
+  return WINDOW_LINES[dialect]
+}
