@@ -256,7 +256,7 @@ const trust = z.strictObject({
 })
 
 const keys = z.strictObject({
-  printerKeyFile: absolutePath.default('/etc/mpfd/printer-key.pem'),
+  printerKeyFile: absolutePath.default('/var/lib/mpfd/keys/printer-key.pem'),
   /** The key for post-quantum hybrid grants; without it only P-384 grants open. */
   hybridKeyFile: absolutePath.optional(),
 })

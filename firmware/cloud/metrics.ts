@@ -21,7 +21,7 @@ interface Metric {
 }
 
 const STATES: readonly (string | undefined)[] = [
-  ...['offline', 'idle', 'printing', 'paused', 'interrupted'],
+  ...['offline', 'idle', 'printing', 'paused', 'interrupted', 'wiped'],
 ]
 const CLOCKS: readonly (string | undefined)[] = [
   ...['unknown', 'floor', 'rtc', 'holdover', 'synced'],

@@ -21,7 +21,7 @@ import type { JobRecord } from './journal/job-record.ts'
 import { isFinal } from './journal/job-states.ts'
 import type { Journal } from './journal/journal.ts'
 import { createOperations } from './operations.ts'
-import { type CorePorts, keyFilesOf, type Parts, prepareParts } from './parts.ts'
+import { type CorePorts, type Parts, prepareParts } from './parts.ts'
 import { recover } from './recovery.ts'
 import type { Spool } from './spool.ts'
 import { watchClock } from './trusted-time.ts'
@@ -89,12 +89,11 @@ function createHandlers(
 ): ControlHandlers {
   const { config, tasks } = parts
   const { serial, tenant } = config.printer
-  const keyFiles = keyFilesOf(config)
   const key = parts.signer.key
   const signal = tasks.signal
   const { trust } = parts
   const execute = createCommands({
-    ...{ ...parts, serial, tenant, key, engine, keyFiles, signal },
+    ...{ ...parts, serial, tenant, key, engine },
     get trustBundle() {
       return trust.bytes
     },

@@ -1,4 +1,4 @@
-/** The printer's own decryption keys and the file that says whom it believes: read once, checked for who else could. */
+/** Key files and the file that says whom the printer believes: read once, checked for who else could. */
 
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { constants, open } from 'node:fs/promises'
@@ -11,14 +11,9 @@ const MAX_BUNDLE_BYTES = 1024 * 1024
 const GROUP_AND_OTHERS = 0o077
 const CURVE = 'secp384r1'
 
-/**
- * Reads the P-384 private key at `path` (PEM, PKCS#8 or SEC 1).
- * @throws CoreError KEYS_MODE when group or others have any access, KEYS_UNREADABLE otherwise.
- */
-export async function loadPrinterKey(path: string): Promise<KeyObject> {
-  const { bytes, mode } = await readSmallFile(path, MAX_KEY_BYTES)
+/** A P-384 private key (PEM, PKCS#8 or SEC 1). @throws CoreError KEYS_UNREADABLE */
+export function parsePrinterKey(bytes: Buffer): KeyObject {
   try {
-    expectPrivate(mode, 'the printer key')
     const key = createPrivateKey(bytes)
     if (key.asymmetricKeyDetails?.namedCurve !== CURVE)
       throw new CoreError('KEYS_UNREADABLE', 'the printer key is not a P-384 key')
@@ -26,31 +21,23 @@ export async function loadPrinterKey(path: string): Promise<KeyObject> {
   } catch (error) {
     if (error instanceof CoreError) throw error
     throw coreFault('KEYS_UNREADABLE', 'the printer key is not a private key', error)
-  } finally {
-    bytes.fill(0)
   }
 }
 
-/**
- * Reads the printer's key for hybrid grants, as `mpf keygen --kind hybrid` writes it.
- * @throws CoreError KEYS_MODE when group or others have any access, KEYS_UNREADABLE otherwise.
- */
-export async function loadHybridKey(path: string): Promise<HybridKeyPair> {
+/** The printer's key for hybrid grants, as `mpf keygen --kind hybrid` writes it. @throws CoreError KEYS_UNREADABLE */
+export function parseHybridKey(bytes: Buffer): HybridKeyPair {
+  const { publicKey, privateKey } = parseHybridKeyFile(bytes) ?? {}
+  if (!publicKey || !privateKey)
+    throw new CoreError('KEYS_UNREADABLE', 'the hybrid key is not a private hybrid key')
+  return { publicKey, privateKey }
+}
+
+/** The bytes of a private key's file; the caller zeroes them. @throws CoreError KEYS_MODE when group or others have any access, KEYS_UNREADABLE. */
+export async function readKeyFile(path: string): Promise<Buffer> {
   const { bytes, mode } = await readSmallFile(path, MAX_KEY_BYTES)
-  try {
-    expectPrivate(mode, 'the hybrid key')
-    const { publicKey, privateKey } = parseHybridKeyFile(bytes) ?? {}
-    if (!publicKey || !privateKey)
-      throw new CoreError('KEYS_UNREADABLE', 'the hybrid key is not a private hybrid key')
-    return { publicKey, privateKey }
-  } finally {
-    bytes.fill(0)
-  }
-}
-
-function expectPrivate(mode: number, key: string): void {
-  if ((mode & GROUP_AND_OTHERS) !== 0)
-    throw new CoreError('KEYS_MODE', `${key} has mode ${(mode & 0o777).toString(8)}`)
+  if ((mode & GROUP_AND_OTHERS) === 0) return bytes
+  bytes.fill(0)
+  throw new CoreError('KEYS_MODE', `${path} has mode ${(mode & 0o777).toString(8)}`)
 }
 
 /** The trust bundle's bytes; the file format parses them. @throws CoreError KEYS_UNREADABLE. */

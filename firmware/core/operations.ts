@@ -2,6 +2,7 @@
 
 import type { ControlMethod, ControlMethods, JobView, PrinterView } from '#lib/control-protocol.ts'
 import type { PrintReports } from './admission/preflight-report.ts'
+import type { CommandLedger } from './commands/ledger.ts'
 import type { ControlHandlers } from './control/methods.ts'
 import type { ControllerVoice } from './engine/controller-voice.ts'
 import type { Machine } from './engine/machine.ts'
@@ -17,6 +18,7 @@ export interface OperationParts {
   readonly serial: string
   readonly version: string
   readonly journal: Journal
+  readonly ledger: CommandLedger
   readonly spool: Spool
   readonly machine: Machine
   readonly engine: PrintEngine
@@ -96,7 +98,7 @@ function printerView(parts: OperationParts): PrinterView {
     printer: parts.model,
     serial: parts.serial,
     version: parts.version,
-    state: stateOf(running, machine),
+    state: parts.ledger.isSet('wiped') ? 'wiped' : stateOf(running, machine),
     job: running ? viewOf(running, engine) : null,
     controllers: machine.views(),
     queue: { ready: journal.count('ready'), received: journal.count('received') },

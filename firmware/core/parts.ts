@@ -1,6 +1,5 @@
 /** The parts of the core that stand before anything runs: opened in order, closed in reverse. */
 
-import type { KeyObject } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -20,8 +19,8 @@ import { FlightRecords } from './flight-records.ts'
 import { GrantStore } from './grant-store.ts'
 import type { JournalObserver } from './journal/database.ts'
 import { Journal } from './journal/journal.ts'
-import { loadHybridKey, loadPrinterKey } from './keys.ts'
 import { createLogSigner, type LogSigner, loadLogKey } from './log-signer.ts'
+import { type PrinterKeyFiles, PrinterKeys } from './printer-keys.ts'
 import { Spool } from './spool.ts'
 import { TrustStore } from './trust-store.ts'
 import { createTrustedTime, type TrustedTime } from './trusted-time.ts'
@@ -53,7 +52,9 @@ export interface Parts {
   readonly tasks: TaskGroup
   readonly openJob: OpenJob
   readonly reports: PrintReports
-  readonly printerKey: KeyObject
+  readonly keys: PrinterKeys
+  /** Of parts sealed for this printer: a wipe empties them. */
+  readonly directories: readonly string[]
   readonly trust: TrustStore
   readonly grants: GrantStore
   readonly ledger: CommandLedger
@@ -87,15 +88,17 @@ export async function prepareParts(
   const ledger = stack.use(new CommandLedger(join(stateDirectory, 'commands.sqlite')))
   const keyFiles = keyFilesOf(config)
   const spoolDirectory = join(stateDirectory, 'spool')
-  await finishWipe({ ledger, journal, keyFiles, spoolDirectory })
-  const printerKey = await loadPrinterKey(config.keys.printerKeyFile)
-  const { hybridKeyFile } = config.keys
-  const hybridKey = hybridKeyFile === undefined ? undefined : await loadHybridKey(hybridKeyFile)
+  const grantDirectory = join(stateDirectory, 'grants')
+  const flightDirectory = join(stateDirectory, 'flight')
+  const directories = [grantDirectory, flightDirectory]
+  await finishWipe({ ledger, journal, keyFiles, directories: [spoolDirectory, ...directories] })
+  const isWiped = ledger.isSet('wiped')
+  const keys = stack.use(await PrinterKeys.open(keyFiles, { journal, isWiped }))
   stack.defer(() => {
     journal.record({ type: 'core.stopped', message: 'ended in order' })
   })
   const spool = await Spool.open(spoolDirectory, config.spool)
-  const records = new FlightRecords(join(stateDirectory, 'flight'))
+  const records = new FlightRecords(flightDirectory)
   const machine = new Machine({
     name: config.controllers.find(({ role }) => role === 'motion')?.name ?? 'motion',
     open: ports.openController,
@@ -108,15 +111,9 @@ export async function prepareParts(
   })
   stack.use(machine)
   const trust = await TrustStore.open({ path: config.trust.bundleFile, journal })
-  const { tenant, profile } = printer
-  const facts = {
-    ...{ printerKey, hybridKey, tenant, profile },
-    get trustBundle() {
-      return trust.bytes
-    },
-  }
+  const facts = factsOf(config, keys, trust)
   const { openPrint } = ports
-  const grants = await GrantStore.open(join(stateDirectory, 'grants'))
+  const grants = await GrantStore.open(grantDirectory)
   const logKey = await loadLogKey(join(stateDirectory, 'log-key.pem'))
   const signer = createLogSigner(journal, logKey, printer.serial)
   const openJob = createOpenJob({ spool, journal, time, printer: facts, openPrint, grants })
@@ -133,13 +130,33 @@ export async function prepareParts(
     windowLines,
   })
   const made = { config, ports, journal, time, spool, machine, tasks, openJob, reports }
-  return { ...made, printerKey, trust, grants, ledger, signer }
+  return { ...made, keys, directories, trust, grants, ledger, signer }
+}
+
+/** What admission holds a file against, as it is at that moment. */
+function factsOf({ printer: { tenant, profile } }: Config, keys: PrinterKeys, trust: TrustStore) {
+  return {
+    ...{ tenant, profile },
+    get printerKey() {
+      return keys.printerKey
+    },
+    get hybridKey() {
+      return keys.hybridKey
+    },
+    get trustBundle() {
+      return trust.bytes
+    },
+  }
 }
 
 /** The private keys of this printer: what a wipe destroys. */
-export function keyFilesOf({ keys }: Config): readonly string[] {
-  const { printerKeyFile, hybridKeyFile } = keys
-  return [printerKeyFile, ...(hybridKeyFile === undefined ? [] : [hybridKeyFile])]
+function keyFilesOf({ keys, stateDirectory }: Config): PrinterKeyFiles {
+  const credentials = process.env.CREDENTIALS_DIRECTORY
+  return {
+    ...keys,
+    kekFile: join(stateDirectory, 'kek'),
+    credentialPath: credentials === undefined ? undefined : join(credentials, 'mpfd.kek'),
+  }
 }
 
 /** random(4): made anew at each boot. */

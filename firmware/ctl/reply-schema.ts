@@ -73,7 +73,7 @@ export const printerView = z.object({
   printer: text,
   serial: text,
   version: text,
-  state: z.enum(['idle', 'printing', 'paused', 'interrupted', 'offline']),
+  state: z.enum(['idle', 'printing', 'paused', 'interrupted', 'offline', 'wiped']),
   job: job.nullable(),
   controllers: z.array(controller),
   queue: z.object({ ready: z.number(), received: z.number() }),

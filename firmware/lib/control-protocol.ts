@@ -106,7 +106,7 @@ export interface PrinterView {
   readonly printer: string
   readonly serial: string
   readonly version: string
-  readonly state: 'idle' | 'printing' | 'paused' | 'interrupted' | 'offline'
+  readonly state: 'idle' | 'printing' | 'paused' | 'interrupted' | 'offline' | 'wiped'
   readonly job: JobView | null
   readonly controllers: readonly ControllerView[]
   readonly queue: { readonly ready: number; readonly received: number }

@@ -1,6 +1,6 @@
 /** Signed commands in the core: what is refused, with which code, and that a good one has one effect. */
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
@@ -10,10 +10,8 @@ import { createExecuteCommand, type VerbHandler } from '../../firmware/core/comm
 import { CommandLedger } from '../../firmware/core/commands/ledger.ts'
 import { expectStartAllowed } from '../../firmware/core/commands/verbs.ts'
 import { verifyCommand } from '../../firmware/core/commands/verify.ts'
-import { finishWipe, wipe } from '../../firmware/core/commands/wipe.ts'
 import { CoreError } from '../../firmware/core/errors.ts'
 import { Journal } from '../../firmware/core/journal/journal.ts'
-import { Spool } from '../../firmware/core/spool.ts'
 import { command, roster, SERIAL, TENANT } from '../fakes/cloud-roster.ts'
 
 const AT_MS = Date.UTC(2026, 10, 22)
@@ -180,39 +178,4 @@ test('latches and policies survive a restart; a locked printer starts nothing', 
   t.doesNotThrow(() => expectStartAllowed(ledger))
   ledger.set('wiped', true)
   t.throws(() => expectStartAllowed(ledger), { code: 'PRINTER_RETIRED' })
-})
-
-async function wipeDesk(t: Test) {
-  const { journal, ledger } = await bench(t)
-  const directory = t.testdir({ 'key.pem': 'secret', 'hybrid.pem': 'secret too', spool: {} })
-  const spoolDirectory = join(directory, 'spool')
-  const limits = { maxBytes: 1 << 20, maxFileBytes: 1 << 20, reserveBytes: 0 }
-  const spool = await Spool.open(spoolDirectory, limits)
-  await writeFile(join(spoolDirectory, 'stray.tmp'), 'ciphertext')
-  const keyFiles = [join(directory, 'key.pem'), join(directory, 'hybrid.pem')]
-  const parts = { journal, ledger, spool, keyFiles, spoolDirectory, printerKeyId: 'k1' }
-  const left = async () => (await readdir(directory)).filter(name => name.endsWith('.pem'))
-  return { parts: { ...parts, signal: new AbortController().signal }, ledger, journal, left }
-}
-
-test('a wipe destroys the keys, empties the spool and names the key that is gone', async t => {
-  const { parts, ledger, journal, left } = await wipeDesk(t)
-  t.match(await wipe(parts), /^key k1 destroyed/)
-  t.same(await left(), [])
-  t.same(await readdir(parts.spoolDirectory), [])
-  t.match(journal.events(0, 9), [{ type: 'printer.wiped', detail: { keyId: 'k1' } }])
-  t.throws(() => expectStartAllowed(ledger), { code: 'PRINTER_RETIRED' })
-})
-
-test('a wipe that was cut off after any step is finished at the next start, and only once', async t => {
-  const { parts, ledger, left } = await wipeDesk(t)
-  // Cut off after the first key: its file is gone, the other is still there.
-  ledger.set('wiping', true)
-  await rm(parts.keyFiles[0] ?? '')
-  await finishWipe(parts)
-  t.same(await left(), [])
-  await t.rejects(readdir(parts.spoolDirectory), { code: 'ENOENT' })
-  await writeFile(parts.keyFiles[0] ?? '', 'a new key')
-  await finishWipe(parts)
-  t.same(await left(), ['key.pem'], 'a key installed afterwards stays')
 })

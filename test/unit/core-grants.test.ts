@@ -21,7 +21,7 @@ import type { AdmissionContext } from '../../firmware/core/admission/opened-prin
 import { GrantStore } from '../../firmware/core/grant-store.ts'
 import { Stick } from '../../firmware/core/intake/stick.ts'
 import { Journal } from '../../firmware/core/journal/journal.ts'
-import { loadHybridKey } from '../../firmware/core/keys.ts'
+import { parseHybridKey, readKeyFile } from '../../firmware/core/keys.ts'
 import { Spool } from '../../firmware/core/spool.ts'
 import { memorySource } from '../../mpf/byte-source.ts'
 import { fakeClock } from '../fakes/core-clock.ts'
@@ -155,6 +155,8 @@ function hybridFile({ publicKey, privateKey }: HybridKeyPair): string {
     privateKey: encodeBase64url(privateKey),
   })
 }
+
+const loadHybridKey = async (path: string) => parseHybridKey(await readKeyFile(path))
 
 t.test('a hybrid grant opens with the hybrid key of the printer, and only with it', async t => {
   await using printer = await deskPrinter()

@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { TimeStamp } from '../../firmware/core/journal/event-log.ts'
 import { Journal } from '../../firmware/core/journal/journal.ts'
-import { loadPrinterKey, loadTrustBundle } from '../../firmware/core/keys.ts'
+import { loadTrustBundle, parsePrinterKey, readKeyFile } from '../../firmware/core/keys.ts'
 import { TrustStore } from '../../firmware/core/trust-store.ts'
 import { createTrustedTime, watchClock } from '../../firmware/core/trusted-time.ts'
 import { fakeClock } from '../fakes/core-clock.ts'
 
+const loadPrinterKey = async (path: string) => parsePrinterKey(await readKeyFile(path))
 const pem = (namedCurve: string) =>
   generateKeyPairSync('ec', { namedCurve }).privateKey.export({ type: 'pkcs8', format: 'pem' })
 

@@ -25,7 +25,7 @@ const handOver: VerbHandler = async () => ({
 
 /** One handler a verb. */
 export function createVerbs(parts: VerbParts): Readonly<Record<Verb, VerbHandler>> {
-  const { ledger, journal, engine } = parts
+  const { ledger, journal, engine, keys } = parts
   return {
     'print.pause': verb(nothing, async () => {
       await engine.pause()
@@ -63,9 +63,12 @@ export function createVerbs(parts: VerbParts): Readonly<Record<Verb, VerbHandler
       return 'retired'
     }),
     reuse: verb(nothing, async () => {
+      // First the key: a printer cut off between the two is still wiped, and takes the command again.
+      const made = keys.isEmpty ? await keys.renew() : undefined
+      ledger.set('wiped', false)
       ledger.set('retired', false)
       journal.record({ type: 'printer.reused', message: 'in service' })
-      return 'in service'
+      return made ? `in service, new key ${Buffer.from(made).toString('base64')}` : 'in service'
     }),
     'policy.set': verb(policyArgs, async ({ autoStart }) => {
       ledger.setPolicy('autoStart', autoStart)

@@ -1,41 +1,36 @@
 /** The end of everything sealed for this printer: its keys destroyed, then what they open removed; finished after a crash. */
 
-import { randomBytes } from 'node:crypto'
-import { open, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { syncDirectory } from '#lib/atomic-file.ts'
-import { coreFault } from '../errors.ts'
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Journal } from '../journal/journal.ts'
+import { destroyKeyFiles, type PrinterKeyFiles, type PrinterKeys } from '../printer-keys.ts'
 import type { Spool } from '../spool.ts'
 import type { CommandLedger } from './ledger.ts'
 
 export interface WipeParts {
   readonly ledger: CommandLedger
   readonly journal: Journal
+  readonly keys: PrinterKeys
   readonly spool: Spool
-  /** The printer's private keys. */
-  readonly keyFiles: readonly string[]
-  /** Names the printer key in the receipt of its destruction. */
-  readonly printerKeyId: string
-  readonly signal: AbortSignal
+  /** Their files are removed too: grants, flight records. */
+  readonly directories: readonly string[]
 }
 
 /** The keys first: from then on the sealed files are noise, whatever else still fails. @throws CoreError KEYS_UNREADABLE */
 export async function wipe(parts: WipeParts): Promise<string> {
-  const { ledger, journal, spool, keyFiles, printerKeyId, signal } = parts
+  const { ledger, journal, keys, spool, directories } = parts
   ledger.set('wiped', true)
   ledger.set('wiping', true)
-  for (const file of keyFiles) await destroyFile(file)
+  const { keyId, kek } = await keys.destroy()
   const { ids, strays } = await spool.contents()
-  for (const id of ids) {
-    signal.throwIfAborted()
-    await spool.remove(id)
-  }
+  for (const id of ids) await spool.remove(id)
   for (const name of strays) await spool.removeStray(name)
+  const files = ids.length + (await empty(directories))
+  const detail = { keyId, kek, files }
+  journal.record({ type: 'key.destroyed', message: `key ${keyId}`, detail: { keyId, kek } })
+  journal.record({ type: 'printer.wiped', message: 'keys destroyed, files removed', detail })
   ledger.set('wiping', false)
-  const detail = { keyId: printerKeyId, files: ids.length }
-  journal.record({ type: 'printer.wiped', message: 'printer key destroyed, spool emptied', detail })
-  return `key ${printerKeyId} destroyed, ${ids.length} files removed`
+  return `key ${keyId} and key-encryption key ${kek} destroyed, ${files} files removed, log of ${journal.lastSequence()} events`
 }
 
 /**
@@ -44,30 +39,24 @@ export async function wipe(parts: WipeParts): Promise<string> {
  * @throws CoreError KEYS_UNREADABLE
  */
 export async function finishWipe(
-  parts: Pick<WipeParts, 'ledger' | 'journal' | 'keyFiles'> & { readonly spoolDirectory: string },
+  parts: Omit<WipeParts, 'keys' | 'spool'> & { readonly keyFiles: PrinterKeyFiles },
 ): Promise<void> {
-  const { ledger, journal, keyFiles, spoolDirectory } = parts
+  const { ledger, journal, keyFiles, directories } = parts
   if (!ledger.isSet('wiping')) return
-  for (const file of keyFiles) await destroyFile(file)
-  await rm(spoolDirectory, { recursive: true, force: true })
+  await destroyKeyFiles(keyFiles)
+  const files = await empty(directories)
+  const message = 'a wipe that was cut off is finished'
+  journal.record({ type: 'printer.wiped', message, detail: { files } })
   ledger.set('wiping', false)
-  journal.record({ type: 'printer.wiped', message: 'a wipe that was cut off is finished' })
 }
 
-/**
- * Overwritten before it is removed: on flash this may leave the old page, which the disk's own encryption must cover.
- * A file that is not there any more was destroyed before.
- */
-async function destroyFile(path: string): Promise<void> {
-  try {
-    await using file = await open(path, 'r+')
-    const { size } = await file.stat()
-    await file.write(randomBytes(size), 0, size, 0)
-    await file.sync()
-    await rm(path)
-    await syncDirectory(dirname(path))
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
-    throw coreFault('KEYS_UNREADABLE', 'the printer key could not be destroyed', error)
-  }
+/** Resolves with the number of files removed; a directory that is not there is empty. */
+async function empty(directories: readonly string[]): Promise<number> {
+  let files = 0
+  for (const directory of directories)
+    for (const name of await readdir(directory).catch(() => [])) {
+      await rm(join(directory, name), { recursive: true, force: true })
+      files += 1
+    }
+  return files
 }

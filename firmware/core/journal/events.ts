@@ -168,6 +168,15 @@ export const EVENTS = {
     severity: 'critical',
     when: 'The printer key was destroyed and the spool emptied.',
   },
+  'key.wrapped': {
+    severity: 'notice',
+    when: 'A private key that was installed in the clear was wrapped and its plain file overwritten.',
+  },
+  'key.created': { severity: 'warning', when: 'The printer made itself a new private key.' },
+  'key.destroyed': {
+    severity: 'critical',
+    when: 'A private key and what wrapped it were destroyed.',
+  },
   'printer.retired': { severity: 'critical', when: 'The printer was taken out of service.' },
   'printer.reused': { severity: 'critical', when: 'A retired printer was put into service again.' },
   'policy.changed': { severity: 'warning', when: 'A signed command changed a policy.' },

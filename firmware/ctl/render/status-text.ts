@@ -21,6 +21,7 @@ const STATE_TONES = {
   paused: 'warn',
   interrupted: 'warn',
   offline: 'bad',
+  wiped: 'bad',
 } as const satisfies Record<PrinterView['state'], Tone>
 
 const SEVERITY_TONES: Readonly<Record<EventView['severity'], Tone | undefined>> = {
