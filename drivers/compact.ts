@@ -1,13 +1,5 @@
 /** One G-code command in fewer bytes, proven to mean the same: spaces, zeros, signs, and words that repeat what the controller already holds. Pure. */
 
-export interface CompactOptions {
-  /**
-   * The controller does not read `1E2` as a hundred (Marlin's parser ends a number at E): the space before E goes too.
-   * Default false.
-   */
-  readonly isExponentSafe?: boolean
-}
-
 export interface Compactor {
   /** `text` without comment or terminator, as short as is proven equal after what went before it; never empty, never longer. */
   compact(text: string): string
@@ -49,8 +41,7 @@ interface Held {
 }
 
 /** A compactor for one stream of commands from its beginning, before which nothing is known. */
-export function createCompactor(options: CompactOptions = {}): Compactor {
-  const isExponentSafe = options.isExponentSafe ?? false
+export function createCompactor(): Compactor {
   let held = nothing()
   return {
     compact(text) {
@@ -63,7 +54,7 @@ export function createCompactor(options: CompactOptions = {}): Compactor {
       }
       const needed = neededOf(word, parameters, held)
       held = after(word, parameters, held)
-      return join(word, needed, isExponentSafe)
+      return join(word, needed)
     },
     forget() {
       held = nothing()
@@ -182,19 +173,17 @@ function moved(held: Held, parameters: readonly Parameter[]): Held {
   return { ...held }
 }
 
-function join(word: string, parameters: readonly Parameter[], isExponentSafe: boolean): string {
+function join(word: string, parameters: readonly Parameter[]): string {
   let text = word
-  let before = ''
+  let before = word.slice(1)
   for (const [letter, value] of parameters) {
-    text += (isHazard(before, letter, isExponentSafe) ? ' ' : '') + letter + value
+    text += (isHazard(before, letter) ? ' ' : '') + letter + value
     before = value
   }
   return text
 }
 
-/** `1E2` and `0X10`: older Marlins end a number at E only, so a zero keeps its distance from X everywhere. */
-function isHazard(before: string, letter: string, isExponentSafe: boolean): boolean {
-  if (before === '') return false
-  if (isExponentSafe) return letter === 'X' && before === '0'
-  return letter === 'E' || letter === 'X'
+/** `1E2` is a hundred and `0X10` sixteen to a firmware that reads numbers as C does, the command's own among them. */
+function isHazard(before: string, letter: string): boolean {
+  return letter === 'E' ? before !== '' : letter === 'X' && before === '0'
 }

@@ -82,6 +82,8 @@ export interface Dialect {
   parseReply(line: string): Reply
   /** Applies one reply to the lines in flight. */
   hear(window: SendWindow<unknown>, reply: Reply): Verdict
+  /** The firmware may announce `Cap:MEATPACK`. */
+  readonly hasMeatPack?: boolean
   readonly opening: Opening
   readonly identification: Identification
   /** What asks a stalled controller how far it is: a line of the program's order, or bytes beside it. */

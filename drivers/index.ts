@@ -1,5 +1,5 @@
 /** The face of `drivers/`: motion controllers as the print engine sees them. */
-export { type CompactOptions, type Compactor, createCompactor } from './compact.ts'
+export { type Compactor, createCompactor } from './compact.ts'
 export type {
   AuditVerdict,
   Controller,

@@ -101,9 +101,16 @@ export interface MeatPackReader {
   readonly hasSpaces: boolean
 }
 
-/** The controller's side, for the simulated board and for tests: starts with packing off. */
-export function createMeatPackReader(): MeatPackReader {
-  return new Reader()
+/** The controller's side, for the simulated board and for tests: starts with packing off. `onCommand` is called once a command was obeyed. */
+export function createMeatPackReader(
+  onCommand: (reader: MeatPackReader) => void = () => undefined,
+): MeatPackReader {
+  return new Reader(onCommand)
+}
+
+/** What a controller says after each command. */
+export function meatPackState({ isOn, hasSpaces }: MeatPackReader): string {
+  return `[MP] PV01 ${isOn ? 'ON' : 'OFF'} ${hasSpaces ? 'ESP' : 'NSP'}`
 }
 
 class Reader implements MeatPackReader {
@@ -115,6 +122,11 @@ class Reader implements MeatPackReader {
   #literals = 0
   #after = ''
   #text = ''
+  readonly #onCommand: (reader: MeatPackReader) => void
+
+  constructor(onCommand: (reader: MeatPackReader) => void) {
+    this.#onCommand = onCommand
+  }
 
   push(bytes: Uint8Array): string {
     this.#text = ''
@@ -150,6 +162,7 @@ class Reader implements MeatPackReader {
       this.#literals = 0
       this.#after = ''
     }
+    this.#onCommand(this)
   }
 
   #unpack(byte: number): void {

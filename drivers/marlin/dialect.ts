@@ -26,6 +26,7 @@ export const marlin: Dialect = {
   codec: marlinCodec,
   parseReply,
   hear: hearNumbered,
+  hasMeatPack: true,
   opening: {
     // The line feed ends whatever half line the port's last user left.
     bytes: `\n${RESET_NUMBERING}`,

@@ -70,7 +70,7 @@ class Driver implements MotionController {
   identity: ControllerIdentity
 
   constructor(options: DriverOptions) {
-    const { dialect, port, baud, clock, tuning } = options
+    const { dialect, port, baud, clock, tuning, isCompact } = options
     this.#options = options
     this.#dialect = dialect
     this.#tuning = Object.freeze({ ...dialect.tuning, ...tuning })
@@ -82,7 +82,10 @@ class Driver implements MotionController {
       uuid: undefined,
       capabilities: {},
     }
-    this.#line = new Line({ path: port, baud, clock, onEvent: event => this.#publish(event) })
+    this.#line = new Line({
+      ...{ path: port, baud, clock, mayPack: isCompact && dialect.hasMeatPack === true },
+      onEvent: event => this.#publish(event),
+    })
   }
 
   get temperatures(): Temperatures {
@@ -91,7 +94,9 @@ class Driver implements MotionController {
 
   get statistics(): StreamStatistics {
     const conversation = this.#talk()
-    return this.#line.health.statistics(conversation.window, conversation.outbox)
+    const { linesSent, savedBytes } = conversation.outbox
+    const saved = savedBytes + this.#line.savedBytes
+    return this.#line.health.statistics(conversation.window, { linesSent, savedBytes: saved })
   }
 
   async open(): Promise<void> {
@@ -126,6 +131,7 @@ class Driver implements MotionController {
     health.hasHostActions = capabilities.HOST_ACTION_COMMANDS !== false
     conversation.isEmergencyParsed =
       capabilities.EMERGENCY_PARSER === true || dialect.codec.isEmergencyBare
+    if (capabilities.MEATPACK === true) await this.#line.startPacking(signal)
     if (capabilities.AUTOREPORT_TEMP === true)
       await conversation.command(`M155 S${tuning.autoreportS}`, signal)
     else startPolling({ clock, tuning, conversation, dialect, signal: this.#closing.signal })

@@ -5,10 +5,13 @@ import { DriverError } from '../errors.ts'
 import { openSerialLink, type SerialLink } from '../serial-link.ts'
 import { FlightRecorder } from './flight-recorder.ts'
 import { Health } from './health.ts'
+import { Packing } from './packing.ts'
 
 export interface LineOptions {
   readonly path: string
   readonly baud: number
+  /** The dialect has packing and the configuration allows it. */
+  readonly mayPack: boolean
   readonly clock: Clock
   readonly onEvent: (event: ControllerEvent) => void
 }
@@ -28,7 +31,10 @@ export class Line implements AsyncDisposable {
   readonly health: Health
   readonly recorder = new FlightRecorder()
   readonly #options: LineOptions
+  readonly #packing: Packing | undefined
   #link: SerialLink | undefined
+  /** The same port, past the record and the packing. */
+  #raw: SerialLink | undefined
   #listener: LineListener | undefined
   #batchAtMs: number | undefined
   #isDisposed = false
@@ -36,6 +42,7 @@ export class Line implements AsyncDisposable {
 
   constructor(options: LineOptions) {
     this.path = options.path
+    this.#packing = options.mayPack ? new Packing() : undefined
     this.#options = options
     this.health = new Health(options.clock, options.baud, options.onEvent)
   }
@@ -53,7 +60,9 @@ export class Line implements AsyncDisposable {
         this.health.bytesReceived += bytes.length
         this.recorder.received(bytes, this.lastByteMs)
       },
-      onLine: line => this.#listener?.onLine(line),
+      onLine: line => {
+        if (!this.#packing?.hear(line)) this.#listener?.onLine(line)
+      },
       onBatch: () => {
         const readAtMs = this.#batchAtMs ?? clock.nowMs()
         this.#batchAtMs = undefined
@@ -66,8 +75,19 @@ export class Line implements AsyncDisposable {
       await link.close()
       throw new DriverError('DRIVER_PORT_LOST', `${path}: closed while it was opened`)
     }
+    this.#raw = link
     this.#link = this.#recorded(link)
     return this.#link
+  }
+
+  /** Bytes that packing spared the wire. */
+  get savedBytes(): number {
+    return this.#packing?.savedBytes ?? 0
+  }
+
+  /** Packs what is written from now on, where the controller confirms that it unpacks. */
+  async startPacking(signal: AbortSignal): Promise<void> {
+    await this.#packing?.start(bytes => this.#raw?.write(bytes), this.#options.clock, signal)
   }
 
   /** Who is told from now on. Returns who was told before. */
@@ -95,6 +115,7 @@ export class Line implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isDisposed = true
+    this.#raw?.write(this.#packing?.end() ?? '')
     await this.#link?.close()
   }
 
@@ -108,8 +129,9 @@ export class Line implements AsyncDisposable {
       close: () => link.close(),
       write: text => {
         this.recorder.sent(text, clock.nowMs())
-        this.health.sent(text.length)
-        return link.write(text)
+        const bytes = this.#packing?.encode(text) ?? text
+        this.health.sent(bytes.length)
+        return link.write(bytes)
       },
     }
   }

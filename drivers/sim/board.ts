@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto'
 import { rmSync, symlinkSync } from 'node:fs'
 import { createFlipper, type FaultEvent, type FaultPlan, NO_FAULTS, seeded } from './faults.ts'
-import { Firmware, type FirmwareOptions } from './firmware.ts'
+import { Firmware } from './firmware.ts'
+import type { FirmwareOptions } from './firmware-options.ts'
 import { BUFFERS } from './personality.ts'
 import { openPty, type Pty } from './pty.ts'
 import { createWire, type Wire } from './wire.ts'
@@ -45,6 +46,7 @@ const DEFAULTS: Omit<FirmwareOptions, 'ringBytes' | 'bufferLines'> = {
   hasAdvancedOk: false,
   hasEmergencyParser: true,
   hasAutoreport: true,
+  hasMeatPack: false,
   speed: 1,
   busyIntervalMs: 2000,
 }

@@ -1,35 +1,11 @@
 /** A board as its replies show it: command queue, acknowledgements, waits, reports, kill. Bytes in, lines out, time as an argument. */
-import type { DialectName } from '../dialect.ts'
 import { type Block, execute, isKnown } from './commands.ts'
+import type { FirmwareOptions, FirmwareOutlet } from './firmware-options.ts'
 import { Machine } from './machine.ts'
 import { PERSONALITIES, type Personality } from './personality.ts'
 import { Receiver } from './receiver.ts'
 import { ReportClock } from './report-clock.ts'
 import { statusReport, temperatureReport } from './status-report.ts'
-
-export interface FirmwareOptions {
-  /** Which firmware it is. */
-  readonly dialect: DialectName
-  /** RX_BUFFER_SIZE less one, in bytes. */
-  readonly ringBytes: number
-  /** BUFSIZE, in lines. */
-  readonly bufferLines: number
-  readonly hasAdvancedOk: boolean
-  readonly hasEmergencyParser: boolean
-  /** Announces AUTOREPORT_TEMP and obeys M155. */
-  readonly hasAutoreport: boolean
-  /** Machine milliseconds (motion, heating) in one millisecond of wall time; reports keep wall time. */
-  readonly speed: number
-  /** M113: wall milliseconds between busy lines. */
-  readonly busyIntervalMs: number
-}
-
-export interface FirmwareOutlet {
-  /** One reply line, without its terminator. */
-  reply(line: string): void
-  /** One command was executed: its exact text. */
-  executed(text: string): void
-}
 
 interface Queued {
   readonly text: string
@@ -163,7 +139,8 @@ export class Firmware {
 
   #newReceiver(): Receiver {
     const { lines: rules } = this.personality
-    return new Receiver({ ...this.options, rules }, command => this.#emergency(command))
+    const onEmergency = (command: string): void => this.#emergency(command)
+    return new Receiver({ ...this.options, rules }, onEmergency, this.reply)
   }
 
   #answerHalted(bytes: Uint8Array): void {

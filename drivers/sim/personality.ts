@@ -68,6 +68,7 @@ function marlinIdentity(firmware: Firmware): void {
     HOST_ACTION_COMMANDS: true,
     THERMAL_PROTECTION: true,
     SDCARD: false,
+    MEATPACK: options.hasMeatPack,
   }
   for (const [name, isPresent] of Object.entries(capabilities))
     firmware.reply(`Cap:${name}:${isPresent ? 1 : 0}`)

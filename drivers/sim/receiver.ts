@@ -1,4 +1,5 @@
 /** How a board takes bytes in: receive ring, emergency parser, realtime bytes, line assembly, numbers and checksums. Pure. */
+import { createMeatPackReader, type MeatPackReader, meatPackState } from '../meatpack.ts'
 import { crc16 } from '../reprap/crc16.ts'
 import type { LineRules } from './personality.ts'
 
@@ -6,6 +7,8 @@ export interface ReceiverOptions {
   /** RX_BUFFER_SIZE less one. */
   readonly ringBytes: number
   readonly hasEmergencyParser: boolean
+  /** MEATPACK_ON_SERIAL_PORT_1: what leaves the ring is unpacked. */
+  readonly hasMeatPack: boolean
   readonly rules: LineRules
 }
 
@@ -25,6 +28,7 @@ export class Receiver {
   readonly #options: ReceiverOptions
   readonly #onEmergency: (command: string) => void
   readonly #ring: Uint8Array
+  readonly #unpacker: MeatPackReader | undefined
   #head = 0
   #count = 0
   #line = ''
@@ -34,8 +38,14 @@ export class Receiver {
   lastLine = 0
   overrunBytes = 0
 
-  constructor(options: ReceiverOptions, onEmergency: (command: string) => void) {
+  constructor(
+    options: ReceiverOptions,
+    onEmergency: (command: string) => void,
+    reply: (line: string) => void,
+  ) {
     this.#options = options
+    if (options.hasMeatPack)
+      this.#unpacker = createMeatPackReader(reader => reply(meatPackState(reader)))
     this.#onEmergency = onEmergency
     this.#ring = new Uint8Array(options.ringBytes)
   }
@@ -64,22 +74,40 @@ export class Receiver {
   /** The next complete line of the ring, or `undefined` when it holds none. */
   nextLine(): Received | undefined {
     while (this.#count > 0) {
-      const byte = this.#ring[this.#head] ?? 0
-      this.#head = (this.#head + 1) % this.#ring.length
-      this.#count--
-      if (byte !== LINE_FEED && byte !== CARRIAGE_RETURN) {
-        this.#assemble(byte)
-        continue
-      }
-      const line = this.#line
-      this.#line = ''
-      this.#isComment = false
-      if (line === '' && (byte === CARRIAGE_RETURN || !this.#options.rules.acknowledgesEmptyLines))
-        continue
-      const received = this.#accept(line.trimStart())
+      const byte = this.#takeByte()
+      const received = this.#unpacker
+        ? this.#takeText(this.#unpacker.push(Uint8Array.of(byte)))
+        : this.#take(byte)
       if (received) return received
     }
     return undefined
+  }
+
+  /** At most a pair of characters, of which only the last can be a line feed. */
+  #takeText(text: string): Received | undefined {
+    let received: Received | undefined
+    for (const character of text) received = this.#take(character.charCodeAt(0))
+    return received
+  }
+
+  #takeByte(): number {
+    const byte = this.#ring[this.#head] ?? 0
+    this.#head = (this.#head + 1) % this.#ring.length
+    this.#count--
+    return byte
+  }
+
+  #take(byte: number): Received | undefined {
+    if (byte !== LINE_FEED && byte !== CARRIAGE_RETURN) {
+      this.#assemble(byte)
+      return undefined
+    }
+    const line = this.#line
+    this.#line = ''
+    this.#isComment = false
+    if (line === '' && (byte === CARRIAGE_RETURN || !this.#options.rules.acknowledgesEmptyLines))
+      return undefined
+    return this.#accept(line.trimStart())
   }
 
   #assemble(byte: number): void {
@@ -95,6 +123,8 @@ export class Receiver {
 
   /** Empties the ring and forgets a half line. */
   flush(): void {
+    // Read and dropped, as gcode/queue.cpp does: a half pair is finished, not forgotten.
+    while (this.#unpacker && this.#count > 0) this.#unpacker.push(Uint8Array.of(this.#takeByte()))
     this.#count = 0
     this.#line = ''
     this.#isComment = false

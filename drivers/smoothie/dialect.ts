@@ -19,6 +19,7 @@ const HALT = '\x18'
 export const smoothie: Dialect = {
   ...marlin,
   name: 'smoothie',
+  hasMeatPack: false,
   tuning: {
     ...defaultTuning,
     /** Its receive ring holds 256 bytes and lines are taken straight from it. */

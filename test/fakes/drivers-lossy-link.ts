@@ -78,6 +78,7 @@ class Cable {
         hasAdvancedOk: options.hasAdvancedOk,
         hasEmergencyParser: true,
         hasAutoreport: true,
+        hasMeatPack: false,
         speed: 1e9,
         busyIntervalMs: 2000,
       },

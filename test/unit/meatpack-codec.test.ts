@@ -8,6 +8,8 @@ import {
   packFrame,
   parseMeatPackState,
 } from '../../drivers/meatpack.ts'
+import { Packing } from '../../drivers/shell/packing.ts'
+import { fakeClock } from '../fakes/core-clock.ts'
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 
@@ -121,4 +123,30 @@ test('a plain move shrinks to about half', async t => {
     packFrame(frame, false).length <= 0.6 * frame.length,
     `${packFrame(frame, false).length} of ${frame.length}`,
   )
+})
+
+test('packing that is not confirmed stays off', async t => {
+  const clock = fakeClock()
+  const packing = new Packing()
+  const written: string[] = []
+  const started = packing.start(bytes => written.push(bytes), clock, new AbortController().signal)
+  t.ok(packing.hear('[MP] PV01 OFF ESP'))
+  t.ok(packing.hear('[MP] PV01 ON NSP'), 'the other table')
+  t.notOk(packing.hear('ok'))
+  await clock.advance(2_000)
+  await started
+  t.equal(packing.isOn, false)
+  t.equal(packing.encode('N1 G1X1*9\n'), 'N1 G1X1*9\n')
+  t.equal(hex(Buffer.from(written.at(-1) ?? '', 'latin1')), 'fffff9')
+})
+
+test('each repair begins packing anew; too many of them end it', async t => {
+  const packing = new Packing()
+  const started = packing.start(() => undefined, fakeClock(), new AbortController().signal)
+  packing.hear('[MP] PV01 ON ESP')
+  await started
+  const repair = () => hex(Buffer.from(packing.encode('\nG1\n'), 'latin1'))
+  for (let i = 0; i < 3; i++) t.equal(repair(), 'fffff9fffff6fffffb' + 'cc' + '1dcc')
+  t.equal(repair(), 'fffff9' + '0a' + '47310a')
+  t.equal(packing.isOn, false)
 })

@@ -145,12 +145,12 @@ function noFindings(): CoreError {
 function remediesOf(samples: readonly (readonly string[])[]): readonly ForecastRemedy[] {
   let [plain, compact, packed] = [0, 0, 0]
   for (const commands of samples) {
-    const compactor = createCompactor({ isExponentSafe: true })
+    const compactor = createCompactor()
     for (const [i, text] of commands.entries()) {
       const shorter = compactor.compact(text)
       plain += text.length + FRAME_BYTES
       compact += shorter.length + FRAME_BYTES
-      packed += packFrame(`N${i}${shorter}*100\n`, false).length
+      packed += packFrame(`N${i}${shorter}*100\n`, true).length
     }
   }
   if (plain === 0) return []
