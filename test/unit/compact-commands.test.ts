@@ -60,7 +60,7 @@ for (const between of ['G28', 'T1', 'G20', 'M206 X5', 'G92 X0', 'M109 S200', 'M1
 test('a feed of G0 and of G1 may be two: neither is dropped for the other', async t => {
   t.same(compacted(['G1 X1 F600', 'G0 X2 F600', 'G0 X3 F600', 'G1 X4 F600']), [
     'G1X1F600',
-    'G0X2F600',
+    'G0 X2F600',
     'G0 X3',
     'G1X4',
   ])
