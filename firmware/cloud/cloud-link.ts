@@ -1,6 +1,7 @@
 /** The broker's side of the courier: birth, state and will, the outbox going up, what comes down, and the signed head of the log. */
 
 import type { EventView } from '#lib/control-protocol.ts'
+import { Commands } from './commands.ts'
 import type { CoreClient } from './core-client.ts'
 import type { CourierState } from './courier.ts'
 import { type DownlinkHandlers, takeMessage } from './downlink.ts'
@@ -24,7 +25,6 @@ import {
 /** CLOUD 3.1: a command survives a day of absence; a death is told after half a minute. */
 const SESSION_EXPIRY_S = 86_400
 const WILL_DELAY_S = 30
-const COMMAND_WAIT_MS = 10_000
 const RENEW_MS = 120_000
 const EXPIRY_LOOK_MS = 60_000
 
@@ -39,6 +39,7 @@ export class CloudLink {
   readonly #onWatch: (forS: number) => void
 
   readonly #renewal: CertificateRenewal
+  readonly #commands: Commands
   /** The certificate in use, and the last one that a broker did not accept. */
   #identity: SlotIdentity
   #unaccepted = ''
@@ -53,6 +54,7 @@ export class CloudLink {
     this.#state = state
     this.#identity = state.identity
     this.#renewal = parts.renewal
+    this.#commands = new Commands(state, verb => this.#carryOut(verb))
     this.#onWatch = parts.onWatch
     const { config, trust, ports, nowMs } = state
     const directory = config.intake.dropDirectory
@@ -71,6 +73,7 @@ export class CloudLink {
 
   /** The core was connected anew. */
   async coreConnected(core: CoreClient): Promise<void> {
+    await this.#commands.coreConnected(core)
     await this.#transfers?.reconcile(async after => {
       const { events } = await core.request('events.list', { after, limit: 200 })
       return events
@@ -198,7 +201,7 @@ export class CloudLink {
     return {
       onAck: ack => this.#acked(ack),
       onNotice: notice => this.#noticed(notice),
-      onCommand: envelope => this.#command(envelope),
+      onCommand: envelope => this.#commands.take(envelope),
       onOffer: async offer => {
         if (!this.#transfers) throw new CloudError('CLOUD_OFFER', 'no drop directory')
         await this.#transfers.offered(offer)
@@ -239,21 +242,9 @@ export class CloudLink {
     if (notice.kind === 'cancel') await this.#transfers?.cancelled(notice.offer)
   }
 
-  async #command(envelope: Uint8Array): Promise<void> {
-    const { outbox, sender } = this.#state
-    try {
-      const core = await this.#state.whenCore(AbortSignal.timeout(COMMAND_WAIT_MS))
-      const answer = await core.request('command.execute', {
-        envelope: Buffer.from(envelope).toString('base64'),
-      })
-      outbox.append('resp', [Buffer.from(answer.result, 'base64')])
-      sender.added()
-      if (answer.verb === 'rebirth') this.#presence?.bearAgain()
-      // Beside the messages: the proof of a new certificate is a connection of its own.
-      if (answer.verb === 'cert.renew') void this.#renewal.renew(AbortSignal.timeout(RENEW_MS))
-    } catch (error) {
-      // The fleet end sends a command again until it has an answer; the core counts it once.
-      this.#state.ports.log.warn({ err: error }, 'command not handed over')
-    }
+  #carryOut(verb: string | null): void {
+    if (verb === 'rebirth') this.#presence?.bearAgain()
+    // Beside the messages: the proof of a new certificate is a connection of its own.
+    if (verb === 'cert.renew') void this.#renewal.renew(AbortSignal.timeout(RENEW_MS))
   }
 }

@@ -19,6 +19,8 @@ export interface CoreClient extends Disposable {
     method: M,
     params: Methods[M]['params'],
   ): Promise<Methods[M]['result']>
+  /** True once the connection has ended; what it was asked may or may not have been done. */
+  readonly isEnded: boolean
   /** Resolves when the connection has ended. */
   readonly closed: Promise<void>
 }
@@ -138,6 +140,10 @@ class SocketClient implements CoreClient {
       this.#end()
       resolve()
     })
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded
   }
 
   async request<M extends keyof Methods>(

@@ -20,6 +20,7 @@ const CHECKS = {
   ...{ trust: keys.trust, serial: SERIAL, tenant: TENANT, atMs: AT_MS, hasClock: true },
   isSecurityLocked: false,
   counterOf: () => 0,
+  isKnown: () => false,
 }
 
 for (const [name, envelope, code, more] of [
@@ -139,13 +140,36 @@ test('refuses a counter that was used, whatever the id, and records it', async t
 })
 
 test('a command cut off by a crash is answered as interrupted, and not begun again', async t => {
-  const { execute, done, ledger, resultOf } = await bench(t)
+  const { execute, done, ledger, resultOf, journal } = await bench(t)
   const envelope = command([keys.security], AT_MS, { id: 'cut', ctr: 900 })
   const verdict = verifyCommand(envelope, CHECKS)
   if (verdict.kind !== 'accepted') throw new Error('not accepted')
   ledger.begin({ id: 'cut', issuer: 'ops', counter: 900, digest: verdict.digest })
-  t.match(resultOf((await execute(envelope)).result), { code: 'COMMAND_INTERRUPTED' })
+  const answer = await execute(envelope)
+  t.match(resultOf(answer.result), { id: 'cut', code: 'COMMAND_INTERRUPTED' })
+  t.equal((await execute(envelope)).result, answer.result, 'the same answer from then on')
+  t.match(journal.events(0, 9), [{ type: 'command.failed', code: 'COMMAND_INTERRUPTED' }])
   t.same(done, [])
+})
+
+test('a wipe that was cut off and finished at the start is answered with its receipt', async t => {
+  const { execute, ledger, resultOf } = await bench(t)
+  const envelope = command([keys.security, keys.second], AT_MS, { id: 'w', ctr: 901, verb: 'wipe' })
+  const verdict = verifyCommand(envelope, CHECKS)
+  if (verdict.kind !== 'accepted') throw new Error('not accepted')
+  ledger.begin({ id: 'w', issuer: 'ops', counter: 901, digest: verdict.digest })
+  ledger.set('wiped', true)
+  const { result } = await execute(envelope)
+  t.match(resultOf(result), { id: 'w', verb: 'wipe', outcome: 'done', code: null })
+})
+
+test('a command that comes again after its time has its answer, a new one is refused', async t => {
+  const late = verifyCommand(command([keys.security], AT_MS), {
+    ...CHECKS,
+    atMs: AT_MS + 3_600_000,
+    isKnown: () => true,
+  })
+  t.equal(late.kind, 'accepted')
 })
 
 test('a verb that cannot be carried out now uses its counter and says why', async t => {

@@ -52,6 +52,7 @@ export function createExecuteCommand(parts: CommandParts): ExecuteCommand {
       hasClock: quality === 'rtc',
       isSecurityLocked: ledger.isSet('security-locked'),
       counterOf: issuer => ledger.counterOf(issuer),
+      isKnown: (id, digest) => ledger.known(id)?.digest === digest,
     })
     if (verdict.kind === 'refused') {
       const { claimed, code, message } = verdict
@@ -73,12 +74,7 @@ export function createExecuteCommand(parts: CommandParts): ExecuteCommand {
 
 /** The same command again: the same answer, no second effect. */
 function repeat(parts: CommandParts, { command }: Accepted, result: Uint8Array | null): Answer {
-  if (result === null)
-    return answer(parts, command, {
-      outcome: 'failed',
-      code: 'COMMAND_INTERRUPTED',
-      message: 'the core ended while it was carried out',
-    })
+  if (result === null) return conclude(parts, command, cutOff(parts, command))
   return {
     result: Buffer.from(result).toString('base64'),
     outcome: 'done',
@@ -89,9 +85,22 @@ function repeat(parts: CommandParts, { command }: Accepted, result: Uint8Array |
 }
 
 async function carryOut(parts: CommandParts, { command, digest }: Accepted): Promise<Answer> {
-  const { ledger, journal, verbs } = parts
+  const { ledger, verbs } = parts
   ledger.begin({ id: command.id, issuer: command.iss, counter: command.ctr, digest })
-  const outcome = await attempt(verbs[command.verb], command)
+  return conclude(parts, command, await attempt(verbs[command.verb], command))
+}
+
+/** The core ended between the counter and the answer. Only a wipe is finished by itself, at the start of the core. */
+function cutOff({ ledger }: CommandParts, { verb }: CommandStatement): Outcome {
+  if (verb === 'wipe' && ledger.isSet('wiped') && !ledger.isSet('wiping'))
+    return { outcome: 'done', code: null, message: 'cut off, and finished at the next start' }
+  const message = 'the core ended while it was carried out'
+  return { outcome: 'failed', code: 'COMMAND_INTERRUPTED', message }
+}
+
+/** Recorded, signed, and the answer for every time it comes again. */
+function conclude(parts: CommandParts, command: CommandStatement, outcome: Outcome): Answer {
+  const { ledger, journal } = parts
   const entry: EventEntry = {
     type: outcome.outcome === 'failed' ? 'command.failed' : 'command.executed',
     code: outcome.code ?? undefined,

@@ -47,6 +47,8 @@ export interface CommandChecks {
   readonly isSecurityLocked: boolean
   /** The highest counter an issuer has used. */
   counterOf(issuer: string): number
+  /** Seen before with this very content: its answer does not grow old. */
+  isKnown(id: string, digest: string): boolean
 }
 
 export type CommandVerdict =
@@ -65,7 +67,10 @@ export type CommandVerdict =
       readonly claimed: CommandStatement | undefined
     }
 
-/** Signature, form, printer, tenant, role, number of authorities, time, counter: in this order, nothing later once one fails. */
+/**
+ * Signature, form, printer, tenant, role, number of authorities, time, counter: in this order, nothing later once one fails.
+ * The same command again is not judged by time: it has its answer already.
+ */
 export function verifyCommand(envelope: Uint8Array, checks: CommandChecks): CommandVerdict {
   const claimed = commandSchema.safeParse(unverifiedStatement(envelope)).data
   const refuse = (code: CoreErrorCode, message: string): CommandVerdict => ({
@@ -90,9 +95,11 @@ export function verifyCommand(envelope: Uint8Array, checks: CommandChecks): Comm
   const parsed = commandSchema.safeParse(verdict.statement)
   if (!parsed.success) return refuse('COMMAND_MALFORMED', 'not a command of this version')
   const command = parsed.data
-  const refusal = judge(command, verdict.signers, checks)
-  if (refusal) return refuse(...refusal)
   const digest = createHash('sha256').update(JSON.stringify(command)).digest('hex')
+  const refusal =
+    judge(command, verdict.signers, checks) ??
+    (checks.isKnown(command.id, digest) ? undefined : judgeTime(command, checks))
+  if (refusal) return refuse(...refusal)
   return {
     kind: 'accepted',
     command,
@@ -118,7 +125,7 @@ function judge(
     TWO_SIGNATURES.has(command.verb) || (command.verb === 'unlock' && checks.isSecurityLocked)
   if (needsTwo && signers.length < 2)
     return ['COMMAND_SIGNERS', `${command.verb} needs two authorities, ${signers.length} signed`]
-  return judgeTime(command, checks)
+  return undefined
 }
 
 function judgeTime(command: CommandStatement, checks: CommandChecks): Refusal | undefined {

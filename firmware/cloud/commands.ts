@@ -1,0 +1,73 @@
+/** Signed commands on their way to the core: handed over, answered, and kept for a core that is away or died over them. */
+
+import { z } from 'zod'
+import type { CoreClient } from './core-client.ts'
+import type { CourierState } from './courier.ts'
+import { CloudError } from './errors.ts'
+
+const COMMAND_WAIT_MS = 10_000
+/** More are dropped; who sent them sends them again. A flood must not wear out the disk. */
+const MOST_KEPT = 16
+const KEPT = 'commands-kept'
+
+type Core = Pick<CoreClient, 'request' | 'isEnded'>
+type Shared = Pick<CourierState, 'outbox'> & {
+  readonly whenCore: (signal: AbortSignal) => Promise<Core>
+  readonly sender: Pick<CourierState['sender'], 'added'>
+  readonly ports: Pick<CourierState['ports'], 'log'>
+}
+
+export class Commands {
+  readonly #state: Shared
+  readonly #onAnswered: (verb: string | null) => void
+
+  /** `onAnswered`: the verb that is the courier's own to carry out, or null. */
+  constructor(state: Shared, onAnswered: (verb: string | null) => void) {
+    this.#state = state
+    this.#onAnswered = onAnswered
+  }
+
+  /** Resolves when it is answered or kept: before that the broker has not been told that it arrived. */
+  async take(envelope: Uint8Array): Promise<void> {
+    const text = Buffer.from(envelope).toString('base64')
+    const waiting = AbortSignal.timeout(COMMAND_WAIT_MS)
+    const core = await this.#state.whenCore(waiting).catch(() => undefined)
+    if (core && (await this.#handOver(core, text))) return
+    const kept = this.#kept()
+    if (kept.length < MOST_KEPT) this.#keep([...kept, text])
+  }
+
+  /** The core is there again: what it did not answer is asked again. It counts a command once, however often it comes. */
+  async coreConnected(core: Core): Promise<void> {
+    for (const text of this.#kept())
+      if (await this.#handOver(core, text)) this.#keep(this.#kept().filter(each => each !== text))
+  }
+
+  /** False when the core went away over it. What it cannot even answer is dropped: it would stand in the way for ever. */
+  async #handOver(core: Core, envelope: string): Promise<boolean> {
+    const { outbox, sender, ports } = this.#state
+    try {
+      const answer = await core.request('command.execute', { envelope })
+      outbox.append('resp', [Buffer.from(answer.result, 'base64')])
+      sender.added()
+      this.#onAnswered(answer.verb)
+      return true
+    } catch (error) {
+      if (!(error instanceof CloudError) || error.code !== 'CLOUD_CORE') throw error
+      ports.log.warn({ err: error }, 'command not answered')
+      return !core.isEnded
+    }
+  }
+
+  #kept(): readonly string[] {
+    const text = this.#state.outbox.fact(KEPT)
+    if (text === undefined) return []
+    const { data } = z.array(z.base64()).safeParse(JSON.parse(text))
+    if (data === undefined) throw new CloudError('CLOUD_STORE', 'kept commands cannot be read')
+    return data
+  }
+
+  #keep(envelopes: readonly string[]): void {
+    this.#state.outbox.setFact(KEPT, JSON.stringify(envelopes))
+  }
+}

@@ -1,0 +1,62 @@
+/** A signed command that the core did not answer: kept on disk, asked again, and never in the way of the next. */
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import { createLogger } from '#lib/logger.ts'
+import { Commands } from '../../firmware/cloud/commands.ts'
+import type { CoreClient } from '../../firmware/cloud/core-client.ts'
+import { CloudError } from '../../firmware/cloud/errors.ts'
+import { Outbox } from '../../firmware/cloud/outbox.ts'
+
+type Core = Pick<CoreClient, 'request' | 'isEnded'>
+
+const answered: string[] = []
+function core(kind: 'answers' | 'dies' | 'refuses'): Core {
+  const request = async (_method: string, params: unknown) => {
+    if (kind !== 'answers') throw new CloudError('CLOUD_CORE', kind)
+    const { envelope } = params as { readonly envelope: string }
+    answered.push(Buffer.from(envelope, 'base64').toString())
+    return { result: Buffer.from('signed').toString('base64'), verb: 'rebirth' }
+  }
+  return { request: request as Core['request'], isEnded: kind === 'dies' }
+}
+
+function desk(t: Test, path: string, whenCore: () => Promise<Core>) {
+  const outbox = new Outbox(path, { eventBytes: 1 << 20, telemetryBytes: 1 << 20 })
+  t.teardown(() => outbox[Symbol.dispose]())
+  const verbs: (string | null)[] = []
+  const log = createLogger({ name: 'test', level: 'silent' })
+  const state = { outbox, sender: { added: () => undefined }, ports: { log }, whenCore }
+  return { outbox, verbs, commands: new Commands(state, verb => verbs.push(verb)) }
+}
+
+test('what a dying or absent core did not answer is asked again by the next life of the courier', async t => {
+  const path = join(t.testdir(), 'outbox.sqlite')
+  const whenCores = [async () => core('dies'), () => Promise.reject(new Error('no core'))]
+  for (const whenCore of whenCores)
+    await desk(t, path, whenCore).commands.take(
+      Buffer.from(`from life ${whenCores.indexOf(whenCore)}`),
+    )
+  const { commands, verbs, outbox } = desk(t, path, async () => core('answers'))
+  answered.length = 0
+  await commands.coreConnected(core('dies'))
+  t.same(answered, [])
+  await commands.coreConnected(core('answers'))
+  t.same(answered, ['from life 0', 'from life 1'])
+  t.same(verbs, ['rebirth', 'rebirth'])
+  t.equal(outbox.lastOf('resp'), 2)
+  await commands.coreConnected(core('answers'))
+  t.equal(answered.length, 2, 'and not a third time')
+})
+
+test('what the core cannot answer is dropped, and no more than sixteen are kept', async t => {
+  const path = join(t.testdir(), 'outbox.sqlite')
+  const refusing = desk(t, path, async () => core('refuses'))
+  await refusing.commands.take(Buffer.from('poison'))
+  const away = desk(t, path, async () => core('dies'))
+  for (let number = 0; number < 20; number += 1)
+    await away.commands.take(Buffer.from(`number ${number}`))
+  answered.length = 0
+  await away.commands.coreConnected(core('answers'))
+  t.equal(answered.length, 16)
+  t.equal(answered[0], 'number 0')
+})
