@@ -34,6 +34,8 @@ export interface ControllerIdentity {
   readonly uuid: string | undefined
   /** Capabilities as announced (M115 `Cap:`), by name. */
   readonly capabilities: Readonly<Record<string, boolean>>
+  /** Its port has a DTR line, which resets the boards that are wired for it. */
+  readonly hasResetLine?: boolean
 }
 
 /** Counters and gauges of the link since it opened. Latencies in milliseconds. */

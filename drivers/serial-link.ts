@@ -22,6 +22,8 @@ export interface LinkListener {
 /** An open port. `close()` leaves DTR alone, so that the board is not reset by the next open. */
 export interface SerialLink {
   readonly path: string
+  /** The adapter has modem lines; a pseudo-terminal has none. */
+  readonly hasResetLine: boolean
   /** Hands `text` (latin1) to the kernel in one write. Returns false when the caller should wait for `onDrain`. */
   write(text: string): boolean
   /** Reports the port lost when its device is gone: a hung-up tty reads as endlessly empty and would not say so. */
@@ -63,7 +65,8 @@ export async function openSerialLink(
     })
   })
   requestLowLatency(port)
-  return new FdLink(port, path, listener)
+  const hasResetLine = await new Promise<boolean>(resolve => port.get(error => resolve(!error)))
+  return new FdLink(port, path, hasResetLine, listener)
 }
 
 /**
@@ -72,6 +75,7 @@ export async function openSerialLink(
  */
 class FdLink implements SerialLink {
   readonly path: string
+  readonly hasResetLine: boolean
   readonly #port: SerialPort
   readonly #listener: LinkListener
   readonly #fd: number
@@ -81,8 +85,9 @@ class FdLink implements SerialLink {
   #unwritten = ''
   #isClosing = false
 
-  constructor(port: SerialPort, path: string, listener: LinkListener) {
+  constructor(port: SerialPort, path: string, hasResetLine: boolean, listener: LinkListener) {
     this.path = path
+    this.hasResetLine = hasResetLine
     this.#port = port
     this.#listener = listener
     const { fd, poller } = descriptorOf(port)

@@ -126,7 +126,11 @@ class Driver implements MotionController {
       lastByteMs: () => this.#line.lastByteMs,
       signal: this.#closing.signal,
     })
-    this.identity = await identify(conversation, dialect, tuning, signal)
+    const { hasResetLine } = link
+    this.identity = {
+      ...(await identify(conversation, dialect, tuning, signal)),
+      hasResetLine,
+    }
     const { capabilities } = this.identity
     health.hasHostActions = capabilities.HOST_ACTION_COMMANDS !== false
     conversation.isEmergencyParsed =

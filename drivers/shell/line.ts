@@ -123,6 +123,7 @@ export class Line implements AsyncDisposable {
     const { clock } = this.#options
     return {
       path: link.path,
+      hasResetLine: link.hasResetLine,
       checkPresence: () => link.checkPresence(),
       drained: () => link.drained(),
       pulseReset: () => link.pulseReset(),

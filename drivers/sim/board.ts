@@ -1,7 +1,14 @@
 /** A simulated board on a real pseudo-terminal: wires firmware, faults and wire speed together. */
 import { createHash } from 'node:crypto'
 import { rmSync, symlinkSync } from 'node:fs'
-import { createFlipper, type FaultEvent, type FaultPlan, NO_FAULTS, seeded } from './faults.ts'
+import {
+  collide,
+  createFlipper,
+  type FaultEvent,
+  type FaultPlan,
+  NO_FAULTS,
+  seeded,
+} from './faults.ts'
 import { Firmware } from './firmware.ts'
 import type { FirmwareOptions } from './firmware-options.ts'
 import { BUFFERS } from './personality.ts'
@@ -80,6 +87,7 @@ class Board implements SimulatedMarlin {
   #replies = ''
   #wake: { cancel(): void } | undefined
   #isSilent = false
+  #isCollisionDue = false
 
   constructor(options: SimulatedMarlinOptions) {
     this.#faults = options.faults ?? NO_FAULTS
@@ -127,6 +135,7 @@ class Board implements SimulatedMarlin {
     else if (fault === 'bump') this.#bump(false)
     else if (fault === 'brownout') this.#bump(true)
     else if (fault === 'silence') this.#isSilent = true
+    else if (fault === 'collision') this.#isCollisionDue = true
     else if (fault === 'reset') this.#firmware.restart()
     else if (fault === 'kill') this.#firmware.kill()
     else this.#firmware.kill('Error:Thermal Runaway, system stopped! Heater_ID: E0')
@@ -173,6 +182,7 @@ class Board implements SimulatedMarlin {
   #receive(bytes: Uint8Array): void {
     if (this.#isSilent) return
     this.#flippedBytes += this.#flipIn(bytes)
+    if (this.#isCollisionDue) this.#isCollisionDue = !collide(bytes)
     this.#firmware.receive(bytes, performance.now())
     this.#run()
   }

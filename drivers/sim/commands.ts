@@ -1,6 +1,6 @@
 /** What each G-code word does to the simulated board: at once, or as a wait that ends. Pure. */
 import type { Firmware } from './firmware.ts'
-import type { Machine } from './machine.ts'
+import type { HeaterName, Machine } from './machine.ts'
 
 /** A command that cannot finish yet. Times in machine milliseconds. */
 export interface Block {
@@ -27,8 +27,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   M83: firmware => setRelativeE(firmware, true),
   M104: (firmware, text) => setTarget(firmware, 'hotend', text),
   M140: (firmware, text) => setTarget(firmware, 'bed', text),
+  M141: (firmware, text) => setTarget(firmware, 'chamber', text),
   M109: (firmware, text) => heatAndWait(firmware, 'hotend', text),
   M190: (firmware, text) => heatAndWait(firmware, 'bed', text),
+  M191: (firmware, text) => heatAndWait(firmware, 'chamber', text),
   M112: firmware => {
     firmware.kill('echo:M112 Shutdown')
     return undefined
@@ -161,7 +163,7 @@ function waitUntil(firmware: Firmware, endMs: number): Block {
   }
 }
 
-function heatAndWait(firmware: Firmware, heater: 'hotend' | 'bed', text: string): Block {
+function heatAndWait(firmware: Firmware, heater: HeaterName, text: string): Block {
   setTarget(firmware, heater, text)
   firmware.machine.expectPause()
   return {
@@ -171,7 +173,7 @@ function heatAndWait(firmware: Firmware, heater: 'hotend' | 'bed', text: string)
   }
 }
 
-function setTarget(firmware: Firmware, heater: 'hotend' | 'bed', text: string): undefined {
+function setTarget(firmware: Firmware, heater: HeaterName, text: string): undefined {
   const targetC = word(text, 'S') ?? word(text, 'R')
   if (targetC !== undefined) firmware.machine.setTarget(heater, targetC)
 }

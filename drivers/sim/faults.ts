@@ -11,8 +11,19 @@ export interface FaultPlan {
   readonly events: readonly { readonly kind: FaultEvent; readonly at: number }[]
 }
 
-/** `bump`: the cable is out for a moment, the board stays on; `brownout`: it is out because the board lost its power. */
-export type FaultEvent = 'unplug' | 'silence' | 'reset' | 'kill' | 'runaway' | 'bump' | 'brownout'
+/**
+ * `bump`: the cable is out for a moment, the board stays on; `brownout`: it is out because the board lost its power;
+ * `collision`: the next extruding move is damaged twice in one bit column, which its checksum cannot see.
+ */
+export type FaultEvent =
+  | 'unplug'
+  | 'silence'
+  | 'reset'
+  | 'kill'
+  | 'runaway'
+  | 'bump'
+  | 'brownout'
+  | 'collision'
 
 const EVENTS: readonly string[] = [
   'unplug',
@@ -22,6 +33,7 @@ const EVENTS: readonly string[] = [
   'runaway',
   'bump',
   'brownout',
+  'collision',
 ] satisfies FaultEvent[]
 const RATES = {
   seed: 'seed',
@@ -100,4 +112,13 @@ export function createFlipper(
     }
     return flips
   }
+}
+
+/** Flips the lowest bit of one move's first X and first E digit; false where no whole move with both is among the bytes. */
+export function collide(bytes: Uint8Array): boolean {
+  const move = /G1 X(\d)[^\n*]*E(\d)[^\n]*\n/d.exec(Buffer.from(bytes).toString('latin1'))
+  const [, x, e] = move?.indices ?? []
+  if (!x || !e) return false
+  for (const [at] of [x, e]) bytes[at] = (bytes[at] ?? 0) ^ 1
+  return true
 }

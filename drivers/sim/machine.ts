@@ -17,6 +17,8 @@ interface Heater {
   readonly coolingCPerS: number
 }
 
+export type HeaterName = 'hotend' | 'bed' | 'chamber'
+
 /** A reading of one heater, degrees Celsius. */
 export interface HeaterReading {
   readonly currentC: number
@@ -36,8 +38,11 @@ export class Machine {
   #feedrateMmPerMin = DEFAULT_FEEDRATE_MM_PER_MIN
   readonly #planner: BlockPlanner
   #isPauseExpected = true
-  readonly #hotend: Heater = { currentC: AMBIENT_C, targetC: 0, heatingCPerS: 4, coolingCPerS: 1.5 }
-  readonly #bed: Heater = { currentC: AMBIENT_C, targetC: 0, heatingCPerS: 1, coolingCPerS: 0.3 }
+  readonly #heaters: Readonly<Record<HeaterName, Heater>> = {
+    hotend: { currentC: AMBIENT_C, targetC: 0, heatingCPerS: 4, coolingCPerS: 1.5 },
+    bed: { currentC: AMBIENT_C, targetC: 0, heatingCPerS: 1, coolingCPerS: 0.3 },
+    chamber: { currentC: AMBIENT_C, targetC: 0, heatingCPerS: 0.5, coolingCPerS: 0.1 },
+  }
 
   constructor(kinematics?: SimulatedKinematics) {
     this.#planner = new BlockPlanner(kinematics)
@@ -47,10 +52,10 @@ export class Machine {
     const elapsedS = (nowMs - this.#nowMs) / 1000
     if (elapsedS <= 0) return
     this.#nowMs = nowMs
-    warm(this.#hotend, elapsedS)
-    warm(this.#bed, elapsedS)
-    if (this.#hotend.currentC > this.maxHotendC) this.maxHotendC = this.#hotend.currentC
-    if (this.#bed.currentC > this.maxBedC) this.maxBedC = this.#bed.currentC
+    const { hotend, bed, chamber } = this.#heaters
+    for (const heater of [hotend, bed, chamber]) warm(heater, elapsedS)
+    if (hotend.currentC > this.maxHotendC) this.maxHotendC = hotend.currentC
+    if (bed.currentC > this.maxBedC) this.maxBedC = bed.currentC
     this.#planner.advance(nowMs)
   }
 
@@ -105,33 +110,28 @@ export class Machine {
     this.isRelativeE = false
   }
 
-  reading(heater: 'hotend' | 'bed'): HeaterReading {
-    const { currentC, targetC } = this.#heater(heater)
+  reading(heater: HeaterName): HeaterReading {
+    const { currentC, targetC } = this.#heaters[heater]
     return { currentC, targetC }
   }
 
-  setTarget(heater: 'hotend' | 'bed', targetC: number): void {
-    this.#heater(heater).targetC = targetC
+  setTarget(heater: HeaterName, targetC: number): void {
+    this.#heaters[heater].targetC = targetC
   }
 
   /** Machine milliseconds until a heater is within a degree of its target; 0 when it is, or when it is off or above it. */
-  heatingMs(heater: 'hotend' | 'bed'): number {
-    const { currentC, targetC, heatingCPerS } = this.#heater(heater)
+  heatingMs(heater: HeaterName): number {
+    const { currentC, targetC, heatingCPerS } = this.#heaters[heater]
     const missingC = targetC - 1 - currentC
     return missingC > 0 ? (missingC / heatingCPerS) * 1000 : 0
   }
 
   get isHeating(): boolean {
-    return this.#hotend.targetC > 0 || this.#bed.targetC > 0
+    return Object.values(this.#heaters).some(({ targetC }) => targetC > 0)
   }
 
   heatersOff(): void {
-    this.#hotend.targetC = 0
-    this.#bed.targetC = 0
-  }
-
-  #heater(heater: 'hotend' | 'bed'): Heater {
-    return heater === 'hotend' ? this.#hotend : this.#bed
+    for (const heater of Object.values(this.#heaters)) heater.targetC = 0
   }
 
   #displace(axis: 'X' | 'Y' | 'Z' | 'E', value: number | undefined, isRelative: boolean): number {

@@ -6,7 +6,11 @@ import type { Machine } from './machine.ts'
 export function temperatureReport(machine: Machine): string {
   const hotend = machine.reading('hotend')
   const bed = machine.reading('bed')
-  return `T:${hotend.currentC.toFixed(2)} /${hotend.targetC.toFixed(2)} B:${bed.currentC.toFixed(2)} /${bed.targetC.toFixed(2)} @:0 B@:0`
+  const chamber = machine.reading('chamber')
+  // A board without one does not speak of it.
+  const chamberText =
+    chamber.targetC > 0 ? ` C:${chamber.currentC.toFixed(2)} /${chamber.targetC.toFixed(2)}` : ''
+  return `T:${hotend.currentC.toFixed(2)} /${hotend.targetC.toFixed(2)} B:${bed.currentC.toFixed(2)} /${bed.targetC.toFixed(2)}${chamberText} @:0 B@:0`
 }
 
 /** `<Idle|WPos:0.000,0.000,0.000|FS:0,0|Bf:15,127|Ln:0>`. */

@@ -3,7 +3,7 @@
 import type { Config } from '#config'
 import { type ControllerEvent, joinControllers, type MemberPlan, openController } from '#drivers'
 import type { Clock } from '#lib/clock.ts'
-import type { OpenMachineController } from './engine/machine.ts'
+import type { OpenMachineController } from './engine/machine-options.ts'
 import { startSimulator } from './simulator.ts'
 
 export interface OpenControllersOptions {

@@ -14,7 +14,8 @@ import { PrintReports } from './admission/preflight-report.ts'
 import { CommandLedger } from './commands/ledger.ts'
 import { finishWipe } from './commands/wipe.ts'
 import { windowLinesOf } from './engine/dialect-words.ts'
-import { Machine, type OpenMachineController } from './engine/machine.ts'
+import { Machine } from './engine/machine.ts'
+import type { OpenMachineController } from './engine/machine-options.ts'
 import { FlightRecords } from './flight-records.ts'
 import { GrantStore } from './grant-store.ts'
 import type { JournalObserver } from './journal/database.ts'
@@ -102,7 +103,10 @@ export async function prepareParts(
   const machine = new Machine({
     name: config.controllers.find(({ role }) => role === 'motion')?.name ?? 'motion',
     open: ports.openController,
-    tools: printer.profile.maxTempC.hotend.length,
+    heaters: {
+      hotends: printer.profile.maxTempC.hotend.length,
+      hasChamber: printer.profile.maxTempC.chamber > 0,
+    },
     idleTimeoutS: Math.round(printer.safety.controllerIdleTimeoutMs / 1000),
     clock,
     journal,

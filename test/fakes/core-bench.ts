@@ -113,7 +113,7 @@ export async function engineBench(directory: string, options: BenchOptions): Pro
       // Another one each time, as a port opened anew is; what happens to it is seen in `controller`.
       return alone(Object.create(controller))
     },
-    tools: 1,
+    heaters: { hotends: 1, hasChamber: false },
     idleTimeoutS: 1800,
     clock,
     journal,

@@ -25,7 +25,7 @@ import {
 import { openPrint } from '../../firmware/core/admission/checklist.ts'
 import { preflightInThread } from '../../firmware/core/admission/preflight.ts'
 import type { CorePorts } from '../../firmware/core/core.ts'
-import type { OpenMachineController } from '../../firmware/core/engine/machine.ts'
+import type { OpenMachineController } from '../../firmware/core/engine/machine-options.ts'
 import type { Journal } from '../../firmware/core/journal/journal.ts'
 
 export const TENANT = Buffer.alloc(16, 7).toString('base64url')

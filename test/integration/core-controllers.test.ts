@@ -12,7 +12,7 @@ import {
 } from '#drivers'
 import { systemClock } from '#lib/clock.ts'
 import { type Core, startCore } from '../../firmware/core/core.ts'
-import type { OpenMachineController } from '../../firmware/core/engine/machine.ts'
+import type { OpenMachineController } from '../../firmware/core/engine/machine-options.ts'
 import { deskPrinter, desktopPorts, seal, untilEvent } from '../fakes/core-printer.ts'
 
 const ROUTES = {
@@ -25,12 +25,13 @@ const NAMES = ['motion', 'fibre', 'chamber'] as const
 
 /** Moves with a word of the fibre head between each ten, and the chamber set on the way. */
 function program(rounds: number): string {
-  const lines = ['G28', 'G90', 'M82', 'G92 E0', 'M104 T1 S180', 'G1 Z0.2 F1200']
+  const lines = ['G28', 'G90', 'M82', 'G92 E0', 'M104 T1 S180', 'M141 S40', 'G1 Z0.2 F1200']
+  lines.push('M191 S45')
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < 10; i++) lines.push(`G1 X${10 + i} Y${10 + (round % 90)} F6000`)
     lines.push(`M486 S${round % 9}`)
   }
-  return [...lines, 'M104 T1 S0', ''].join('\n')
+  return [...lines, 'M104 T1 S0', 'M141 S0', ''].join('\n')
 }
 
 interface Setup extends AsyncDisposable {
@@ -58,9 +59,15 @@ async function ready(rounds: number, speed: number): Promise<Setup> {
   const printer = stack.use(await deskPrinter())
   const log: string[] = []
   const board = (name: Name) =>
-    stack.use(startSimulatedMarlin({ speed, onExecuted: text => log.push(`${name} ${text}`) }))
+    stack.use(
+      startSimulatedMarlin({
+        speed,
+        hasEmergencyParser: name !== 'chamber',
+        onExecuted: text => log.push(`${name} ${text}`),
+      }),
+    )
   const boards = { motion: board('motion'), fibre: board('fibre'), chamber: board('chamber') }
-  const words = [...printer.config.printer.profile.words, 'M486']
+  const words = [...printer.config.printer.profile.words, 'M486', 'M141', 'M191']
   const maxTempC = { hotend: [285, 250], bed: 120, chamber: 60 }
   const profile = { ...printer.config.printer.profile, words, maxTempC }
   const config = { ...printer.config, printer: { ...printer.config.printer, profile } }
@@ -86,7 +93,9 @@ async function untilRounds({ log }: Setup, rounds: number): Promise<void> {
     await new Promise(resolve => setImmediate(resolve))
 }
 
-const isProgram = (line: string) => / (?:G1 |M486 )/.test(line)
+const isProgram = (line: string) => / (?:G1 |M486 |M191 )/.test(line)
+const ownerOf = (line: string) =>
+  line.startsWith('M486') ? 'fibre' : line.startsWith('M191') ? 'chamber' : 'motion'
 
 t.test('the order of the program is kept across controllers', async t => {
   await using setup = await ready(12, 5_000)
@@ -94,11 +103,26 @@ t.test('the order of the program is kept across controllers', async t => {
   t.match(await ended(setup), { type: 'job.done' })
   const expected = program(12)
     .split('\n')
-    .map(line => `${line.startsWith('M486') ? 'fibre' : 'motion'} ${line}`)
+    .map(line => `${ownerOf(line)} ${line}`)
   t.strictSame(setup.log.filter(isProgram), expected.filter(isProgram))
   t.ok(setup.log.includes('fibre M104 T1 S180'), 'heat of a tool goes to its owner')
   t.notOk(setup.log.includes('motion M104 T1 S180'))
+  const heated = setup.log.filter(line => / M1[49]1 S4/.test(line))
+  t.strictSame(heated, ['chamber M141 S40', 'chamber M191 S45'])
+  t.ok(
+    setup.log.indexOf('chamber M191 S45') > setup.log.indexOf('motion G1 Z0.2 F1200'),
+    'the wait comes after what is before it',
+  )
   for (const name of NAMES) t.ok(setup.log.includes(`${name} M140 S0`), `${name} is switched off`)
+  t.ok(setup.log.includes('chamber M141 S0'))
+  t.match(
+    setup.core.journal.events(0, 99).find(({ type }) => type === 'job.started'),
+    {
+      detail: {
+        stopLayers: 'motion: emergency-parser; fibre: emergency-parser; chamber: queued-command',
+      },
+    },
+  )
   t.strictSame(
     setup.core.machine.views().map(({ name, role }) => `${name} ${role}`),
     ['motion motion', 'fibre fibre', 'chamber chamber'],
@@ -118,6 +142,9 @@ for (const name of NAMES)
     const held = await untilEvent(setup.core.journal, ({ type }) => type === 'printer.held')
     t.match(held.message, new RegExp(`${name}: `))
     const after = setup.log.slice(from)
+    const isParked = name !== 'motion'
+    t.equal(/and parked/.test(held.message), isParked, held.message)
+    t.equal(after.includes('motion M84'), isParked)
     for (const other of NAMES.filter(other => other !== name))
       t.ok(after.includes(`${other} M104 T0 S0`), `${other} is switched off`)
   })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { type SimulatedMarlin, startSimulatedMarlin } from '#drivers'
 import { type Core, startCore } from '../../firmware/core/core.ts'
-import type { OpenMachineController } from '../../firmware/core/engine/machine.ts'
+import type { OpenMachineController } from '../../firmware/core/engine/machine-options.ts'
 import {
   deskPrinter,
   desktopPorts,

@@ -18,6 +18,8 @@ t.test('says which stop layers a controller has, and claims none it did not anno
   t.strictSame(stopLayersOf(identity('marlin', { EMERGENCY_PARSER: true })), ['emergency-parser'])
   t.strictSame(stopLayersOf(identity('marlin', { EMERGENCY_PARSER: false })), ['queued-command'])
   t.strictSame(stopLayersOf(identity('grbl')), ['realtime-byte'])
+  const onAdapter = { ...identity('smoothie'), hasResetLine: true }
+  t.strictSame(stopLayersOf(onAdapter), ['realtime-byte', 'reset-line'])
 })
 
 t.test(

@@ -2,9 +2,14 @@
 
 import type { ControllerIdentity } from '#drivers'
 
+export interface PrinterHeaters {
+  readonly hotends: number
+  readonly hasChamber: boolean
+}
+
 export interface DialectWords {
   /** Everything that heats, spins or blows off; nothing that moves. */
-  off(tools: number): readonly string[]
+  off(heaters: PrinterHeaters): readonly string[]
   /**
    * Before a program's first line: what a person dialled in for an earlier print is undone, and where the firmware has a timeout of its own
    * that a host can set, it is armed: after so many seconds without a move it lets the heaters go by itself.
@@ -21,11 +26,11 @@ export interface DialectWords {
 }
 
 /** Every heater this printer may have, and the part fan. */
-function heatersOff(tools: number): readonly string[] {
-  const hotends = Array.from({ length: tools }, (_, tool) =>
-    tools === 1 ? 'M104 S0' : `M104 T${tool} S0`,
+function heatersOff({ hotends, hasChamber }: PrinterHeaters): readonly string[] {
+  const tools = Array.from({ length: hotends }, (_, tool) =>
+    hotends === 1 ? 'M104 S0' : `M104 T${tool} S0`,
   )
-  return [...hotends, 'M140 S0', 'M107']
+  return [...tools, 'M140 S0', ...(hasChamber ? ['M141 S0'] : []), 'M107']
 }
 
 /** Feed and flow as the program has them. */

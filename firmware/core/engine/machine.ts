@@ -1,49 +1,14 @@
 /** The printer's controllers over the life of the core: opened, watched, opened again, and made safe. */
 
-import type {
-  AuditVerdict,
-  ControllerEvent,
-  FlightEntry,
-  Position,
-  PrinterControllers,
-} from '#drivers'
-import type { Clock } from '#lib/clock.ts'
+import type { AuditVerdict, ControllerEvent, Position, PrinterControllers } from '#drivers'
 import type { ControllerView } from '#lib/control-protocol.ts'
-import type { Logger } from '#lib/logger.ts'
 import { CoreError } from '../errors.ts'
-import type { Journal } from '../journal/journal.ts'
 import { controllerView, offlineView } from './controller-view.ts'
 import { wordsOf } from './dialect-words.ts'
-import { type StopLayer, stopLayersOf } from './stop-layers.ts'
-import { attempt, switchOff } from './switch-off.ts'
+import type { MachineOptions, StopReport } from './machine-options.ts'
+import { stopStatement } from './stop-layers.ts'
+import { attempt, holdOthers, runAll, switchOff } from './switch-off.ts'
 import { waitFor } from './time-limit.ts'
-
-/** Opens and identifies the controller; events go to `onEvent` until it is disposed. */
-export type OpenMachineController = (
-  onEvent: (event: ControllerEvent) => void,
-  signal: AbortSignal,
-) => Promise<PrinterControllers>
-
-export interface MachineOptions {
-  readonly name: string
-  readonly open: OpenMachineController
-  /** Hotends of the printer: as many are switched off. */
-  readonly tools: number
-  /** What a controller's own timeout is armed with. */
-  readonly idleTimeoutS: number
-  readonly clock: Clock
-  readonly journal: Journal
-  readonly log: Logger
-  /** Keeps a flight record; resolves with its name. */
-  readonly keepRecord?: (entries: readonly FlightEntry[]) => Promise<string>
-}
-
-/** How an emergency stop went. */
-export interface StopReport {
-  /** From the call until nothing could be in flight any more. */
-  readonly latencyMs: number
-  readonly layers: readonly StopLayer[]
-}
 
 const NEVER = new AbortController().signal
 const RETRY_MS = 5000
@@ -53,6 +18,8 @@ export class Machine implements AsyncDisposable {
   readonly #listeners = new Set<(event: ControllerEvent) => void>()
   #controller: PrinterControllers | undefined
   #needsHeatersOff = false
+  /** What parks the machine when a controller is lost; while something is printed. */
+  #parkScript: readonly string[] = []
   /** A lost controller, being recorded and closed. */
   #losing: Promise<void> = Promise.resolve()
   #lost = Promise.withResolvers<void>()
@@ -88,6 +55,16 @@ export class Machine implements AsyncDisposable {
   onEvent(listener: (event: ControllerEvent) => void): Disposable {
     this.#listeners.add(listener)
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) }
+  }
+
+  /** While the handle lives, the loss of one of several controllers makes the others carry out `script`. */
+  parkOnLoss(script: readonly string[]): Disposable {
+    this.#parkScript = script
+    return {
+      [Symbol.dispose]: () => {
+        this.#parkScript = []
+      },
+    }
   }
 
   /** The heaters may be on and nobody is printing: they go off as soon as there is a controller to tell. */
@@ -138,9 +115,7 @@ export class Machine implements AsyncDisposable {
     job: string,
     signal: AbortSignal,
   ): Promise<void> {
-    const failure = script
-      ? await this.#attempt(script, signal)
-      : await this.#switchOff(this.#controller, signal)
+    const failure = script ? await this.#attempt(script, signal) : await this.#switchOff(signal)
     if (failure === undefined) return
     signal.throwIfAborted()
     this.#needsHeatersOff = true
@@ -164,12 +139,12 @@ export class Machine implements AsyncDisposable {
     const latencyMs = Math.round(clock.nowMs() - calledMs)
     await this.#keepRecord(controller)
     await this.#drop(controller)
-    return { latencyMs, layers: stopLayersOf(controller.identity) }
+    return { latencyMs, stopLayers: stopStatement(controller) }
   }
 
   /** Runs `commands` one after the other, each on the controller it is for; each is acknowledged before the next. @throws DriverError; `signal.reason`. */
   async run(commands: readonly string[], signal: AbortSignal): Promise<void> {
-    for (const command of commands) await this.controller.command(command, { signal })
+    await runAll(this.controller, commands, signal)
   }
 
   /** Before a program's first line. @throws DriverError; `signal.reason`. */
@@ -235,10 +210,11 @@ export class Machine implements AsyncDisposable {
     journal.record({ type: 'printer.safe_stop_failed', job, code: 'PRINTER_SCRIPT', message })
   }
 
-  #switchOff(controllers = this.#controller, signal = NEVER): Promise<string | undefined> {
-    const { clock, name, tools } = this.#options
+  #switchOff(signal = NEVER): Promise<string | undefined> {
+    const { clock, name, heaters } = this.#options
+    const controllers = this.#controller
     if (!controllers) return Promise.resolve(`${name} is not connected`)
-    return switchOff(controllers, tools, clock, signal)
+    return switchOff(controllers, heaters, clock, signal)
   }
 
   /** Resolves with why `commands` could not be carried out, if they could not. */
@@ -271,19 +247,20 @@ export class Machine implements AsyncDisposable {
       log.error({ err: error }, 'loss not recorded') // thrown into the driver's loop it would help nobody
     }
     this.#controller = undefined
+    const script = this.#parkScript
     this.#losing = this.#keepRecord(from)
-      .then(() => this.#calm(from))
+      .then(() => this.#calm(from, script))
       .then(() => this.#drop(from))
       .catch((error: unknown) => log.warn({ err: error }, 'close after loss failed'))
   }
 
-  /** One of several was lost: the others are switched off before they are let go. */
-  async #calm(controllers: PrinterControllers): Promise<void> {
+  /** One of several was lost: the others are switched off and parked before they are let go. */
+  async #calm(controllers: PrinterControllers, script: readonly string[]): Promise<void> {
     if (controllers.members.length === 1) return
     this.#needsHeatersOff = true
-    const failure = await this.#switchOff(controllers)
-    const message = `the other controllers were switched off${failure === undefined ? '' : `; ${failure}`}`
-    this.#options.journal.record({ type: 'printer.held', message })
+    const { clock, heaters, journal } = this.#options
+    const message = await holdOthers(controllers, heaters, script, clock)
+    journal.record({ type: 'printer.held', message })
   }
 
   async #drop(controller: PrinterControllers): Promise<void> {

@@ -10,7 +10,7 @@ import { isFinal } from '../journal/job-states.ts'
 import { planContinuation } from './continuation.ts'
 import type { PrintEngineOptions } from './engine-options.ts'
 import { endReasonOf, PrintRun, type PrintRunOptions } from './print-run.ts'
-import { stopLayersOf } from './stop-layers.ts'
+import { stopStatement } from './stop-layers.ts'
 
 export class PrintEngine {
   readonly #options: PrintEngineOptions
@@ -57,7 +57,7 @@ export class PrintEngine {
       this.#expectConnected(controller)
       // From here the use counts, whatever happens next: charged durably before the first byte.
       const started = journal.chargeAndStart(id, grantId, usesGranted, {
-        stopLayers: stopLayersOf(controller.identity).join(' '),
+        stopLayers: stopStatement(controller),
         firmware: controller.identity.firmware,
       })
       return { started, run: { job: id, print: opened.print, controller } }
@@ -158,12 +158,12 @@ export class PrintEngine {
     const { journal, machine } = this.#options
     const run = this.#run
     if (machine.isConnected) run?.end(new CoreError('JOB_STOPPED', 'emergency stop'))
-    const { latencyMs, layers } = await machine.emergencyStop()
+    const { latencyMs, stopLayers } = await machine.emergencyStop()
     journal.record({
       type: 'printer.stopped',
       job: run?.job,
       message: `emergency stop, nothing in flight after ${latencyMs} ms`,
-      detail: { latencyMs, stopLayers: layers.join(' ') },
+      detail: { latencyMs, stopLayers },
     })
     await this.#running
     return run && journal.job(run.job)

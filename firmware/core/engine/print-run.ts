@@ -90,6 +90,7 @@ export class PrintRun {
     const { journal, machine, controller, print, scripts } = this.#options
     const { signal } = this.#abort
     using _ = machine.onEvent(event => this.#take(event))
+    using _park = machine.parkOnLoss(scripts.abnormalEnd)
     await using source = new CheckedLineSource(
       print.blocks(signal),
       command => this.#noteHandedOver(command),

@@ -1,0 +1,35 @@
+/** What the machine is handed, and what its emergency stop tells. */
+
+import type { ControllerEvent, FlightEntry, PrinterControllers } from '#drivers'
+import type { Clock } from '#lib/clock.ts'
+import type { Logger } from '#lib/logger.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { PrinterHeaters } from './dialect-words.ts'
+
+/** Opens and identifies the controller; events go to `onEvent` until it is disposed. */
+export type OpenMachineController = (
+  onEvent: (event: ControllerEvent) => void,
+  signal: AbortSignal,
+) => Promise<PrinterControllers>
+
+export interface MachineOptions {
+  readonly name: string
+  readonly open: OpenMachineController
+  /** What the printer heats: as much is switched off. */
+  readonly heaters: PrinterHeaters
+  /** What a controller's own timeout is armed with. */
+  readonly idleTimeoutS: number
+  readonly clock: Clock
+  readonly journal: Journal
+  readonly log: Logger
+  /** Keeps a flight record; resolves with its name. */
+  readonly keepRecord?: (entries: readonly FlightEntry[]) => Promise<string>
+}
+
+/** How an emergency stop went. */
+export interface StopReport {
+  /** From the call until nothing could be in flight any more. */
+  readonly latencyMs: number
+  /** Which layers could have done it, by controller. */
+  readonly stopLayers: string
+}
