@@ -5,7 +5,7 @@ import {
   COMMAND_TYPE,
   type CommandStatement,
   commandSchema,
-  type Role,
+  ROLE_OF_VERB,
   type Verb,
 } from '#lib/command-statement.ts'
 import { signStatement } from '#lib/dsse.ts'
@@ -15,7 +15,6 @@ export interface CommandRequest {
   readonly device: string
   readonly tenant: string
   readonly verb: Verb
-  readonly role: Role
   readonly args: CommandStatement['args']
   readonly issuer: string
   readonly atMs: number
@@ -24,19 +23,13 @@ export interface CommandRequest {
 
 const LIFE_S = 600
 
-/** The role each verb needs, as the printer checks it. */
-export function roleOf(verb: Verb): Role {
-  if (verb === 'print.pause' || verb === 'print.resume' || verb === 'job.cancel') return 'operator'
-  if (verb === 'cert.renew' || verb === 'rebirth') return 'network'
-  return verb === 'ota.check' ? 'updater' : 'security'
-}
-
 /** The envelope, and the id the answer will carry. The counter is the time in milliseconds: it needs no memory. */
 export function signCommand(
   request: CommandRequest,
   keys: readonly SigningKey[],
 ): { readonly id: string; readonly envelope: Uint8Array } {
-  const { device, tenant, verb, role, args, issuer, atMs, lifeS = LIFE_S } = request
+  const { device, tenant, verb, args, issuer, atMs, lifeS = LIFE_S } = request
+  const role = ROLE_OF_VERB[verb]
   const atS = Math.floor(atMs / 1000)
   const statement: CommandStatement = commandSchema.parse({
     ...{ v: 1, id: randomUUID(), dev: device, ten: tenant, verb, args, role, iss: issuer },

@@ -69,6 +69,7 @@ export function ocsfRecord(event: EventView, device: OcsfDevice): OcsfRecord {
       e: row.e,
       clk: event.clock ?? '',
       ...(event.job !== null && { job: event.job }),
+      ...(event.detail.drill === true && { drill: true }),
       detail: withoutNames(event.detail),
       entry: canonicalEntry(entryOfView(event)),
       hash: event.hash,

@@ -50,7 +50,7 @@ export async function startCore(
   await using stack = new AsyncDisposableStack()
   const parts = await prepareParts(config, ports, stack, signal)
   const { journal, machine, tasks } = parts
-  const { onInterruption } = config.printer.policy
+  const onInterruption = parts.settings.policy('onInterruption')
   const received = await recover({ ...parts, onInterruption }, signal)
   let server: ControlServer | undefined
   const engine = createEngine(parts, () => server?.changed())
@@ -93,7 +93,7 @@ function createHandlers(
   const signal = tasks.signal
   const { trust } = parts
   const execute = createCommands({
-    ...{ ...parts, serial, tenant, key, engine },
+    ...{ ...parts, serial, tenant, key, engine, signal },
     get trustBundle() {
       return trust.bytes
     },
@@ -105,13 +105,15 @@ function createHandlers(
 }
 
 function createEngine(parts: Parts, onChange: () => void): PrintEngine {
-  const { config, ports, journal, machine, openJob, tasks } = parts
+  const { config, ports, journal, machine, openJob, settings, tasks } = parts
   return new PrintEngine({
     journal,
     machine,
     clock: ports.clock,
     scripts: config.printer.scripts,
-    onInterruption: config.printer.policy.onInterruption,
+    get onInterruption() {
+      return settings.policy('onInterruption')
+    },
     heightMm: config.printer.profile.limitsMm.max[2],
     openJob,
     onChange,
@@ -189,10 +191,9 @@ async function closeAtEnd(engine: PrintEngine, signal: AbortSignal): Promise<voi
 
 /** What follows from a decision: a refused file leaves the spool; an admitted one prints if the policy says so. */
 async function afterAdmission(parts: Parts, engine: PrintEngine, job: JobRecord): Promise<void> {
-  const { config, ports } = parts
+  const { ports, settings } = parts
   if (isFinal(job.state)) releaseFile(parts, job.id)
-  const autoStart = parts.ledger.policy('autoStart') ?? config.usb.autoStart
-  const isWanted = job.state === 'ready' && autoStart === 'start'
+  const isWanted = job.state === 'ready' && settings.policy('autoStart') === 'start'
   if (!isWanted || engine.isBusy) return
   try {
     await engine.start(job.id)

@@ -45,6 +45,7 @@ export const CORE_ERROR_CODES = [
   'INTAKE_EVENTS_FULL', // the store of unsent events is full: no new job
   'INTAKE_GRANT', // named like a grant, and not one
   'PRINTER_LOCKED', // locked by a signed command
+  'PRINTER_HELD', // what it keeps is held as evidence
   'PRINTER_RETIRED', // out of service: retired or wiped
   'COMMAND_MALFORMED', // not a command of this version
   'COMMAND_SIGNATURE', // not signed by a trusted command key

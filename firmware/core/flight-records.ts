@@ -6,15 +6,20 @@ import type { FlightEntry } from '#drivers'
 import { writeFileAtomically } from '#lib/atomic-file.ts'
 
 const KEPT = 8
+/** On hold as evidence; more would fill the disk. */
+const KEPT_ON_HOLD = 256
 const DIRECTORY_MODE = 0o700
 const FILE_MODE = 0o600
 const NAME = /^\d{13}-[\w-]{1,64}\.jsonl$/
 
 export class FlightRecords {
   readonly #directory: string
+  readonly #isHeld: () => boolean
 
-  constructor(directory: string) {
+  /** While `isHeld`, nothing is dropped up to 256. */
+  constructor(directory: string, isHeld: () => boolean = () => false) {
     this.#directory = directory
+    this.#isHeld = isHeld
   }
 
   /**
@@ -31,7 +36,8 @@ export class FlightRecords {
       mode: FILE_MODE,
     })
     const names = (await readdir(this.#directory)).filter(found => NAME.test(found)).sort()
-    for (const old of names.slice(0, -KEPT)) await rm(join(this.#directory, old), { force: true })
+    for (const old of names.slice(0, this.#isHeld() ? -KEPT_ON_HOLD : -KEPT))
+      await rm(join(this.#directory, old), { force: true })
     return name
   }
 }

@@ -88,6 +88,7 @@ async function run(
         version: await readVersion(),
         buildAtMs: BUILD_AT_MS,
         newId: randomUUID,
+        readConfig: () => loadConfig(options.config),
         openController: await controllersOpener(config.controllers, opening, stack),
         openPrint,
         preflight: preflightInThread,

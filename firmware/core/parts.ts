@@ -22,6 +22,7 @@ import type { JournalObserver } from './journal/database.ts'
 import { Journal } from './journal/journal.ts'
 import { createLogSigner, type LogSigner, loadLogKey } from './log-signer.ts'
 import { type PrinterKeyFiles, PrinterKeys } from './printer-keys.ts'
+import { Settings } from './settings.ts'
 import { Spool } from './spool.ts'
 import { TrustStore } from './trust-store.ts'
 import { createTrustedTime, type TrustedTime } from './trusted-time.ts'
@@ -36,6 +37,8 @@ export interface CorePorts {
   readonly newId: () => string
   /** Whether the system's clock follows a time server; left out: as systemd-timesyncd says. */
   readonly isClockSynchronised?: () => boolean
+  /** The configuration as its file has it now. */
+  readonly readConfig?: () => Promise<Config>
   readonly openController: OpenMachineController
   readonly openPrint: OpenPrint
   readonly preflight: Preflight
@@ -59,6 +62,7 @@ export interface Parts {
   readonly trust: TrustStore
   readonly grants: GrantStore
   readonly ledger: CommandLedger
+  readonly settings: Settings
   readonly signer: LogSigner
 }
 
@@ -99,7 +103,7 @@ export async function prepareParts(
     journal.record({ type: 'core.stopped', message: 'ended in order' })
   })
   const spool = await Spool.open(spoolDirectory, config.spool)
-  const records = new FlightRecords(flightDirectory)
+  const records = new FlightRecords(flightDirectory, () => ledger.isSet('held'))
   const machine = new Machine({
     name: config.controllers.find(({ role }) => role === 'motion')?.name ?? 'motion',
     open: ports.openController,
@@ -134,7 +138,8 @@ export async function prepareParts(
     windowLines,
   })
   const made = { config, ports, journal, time, spool, machine, tasks, openJob, reports }
-  return { ...made, keys, directories, trust, grants, ledger, signer }
+  const settings = new Settings(config, ledger, ports.readConfig)
+  return { ...made, settings, keys, directories, trust, grants, ledger, signer }
 }
 
 /** What admission holds a file against, as it is at that moment. */

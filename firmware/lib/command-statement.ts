@@ -22,12 +22,35 @@ export const VERBS = [
   'retire',
   'reuse',
   'policy.set',
+  'cfg.reload',
+  'hold.set',
+  'drill',
   'log.export',
   'cert.renew',
   'rebirth',
   'ota.check',
 ] as const
 export type Verb = (typeof VERBS)[number]
+
+/** Who may ask for what (TRUST: roles). */
+export const ROLE_OF_VERB: Readonly<Record<Verb, Role>> = {
+  'print.pause': 'operator',
+  'print.resume': 'operator',
+  'job.cancel': 'operator',
+  lock: 'security',
+  unlock: 'security',
+  wipe: 'security',
+  retire: 'security',
+  reuse: 'security',
+  'policy.set': 'security',
+  'cfg.reload': 'maintainer',
+  'hold.set': 'security',
+  drill: 'security',
+  'log.export': 'security',
+  'cert.renew': 'network',
+  rebirth: 'network',
+  'ota.check': 'updater',
+}
 
 const argument = z.union([z.string().max(256), z.number(), z.boolean()])
 

@@ -3,7 +3,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { topicOf } from '#cloud'
 import { VERBS } from '#lib/command-statement.ts'
-import { roleOf, signCommand } from '../commands.ts'
+import { signCommand } from '../commands.ts'
 import { FleetError } from '../errors.ts'
 import type { FleetStore } from '../store.ts'
 import { openTenant } from '../tenant.ts'
@@ -19,7 +19,9 @@ export const command: Verb = {
 
 Prints the printer's signed answer, also when it refused: see "outcome". A worker (fleet serve) must be receiving.
 
-  --arg NAME=VALUE  an argument of the verb
+  --arg NAME=VALUE  an argument of the verb:
+                      job.cancel job=ID · lock security=true · hold.set hold=true|false
+                      policy.set autoStart=ask|start onInterruption=fail|ask · drill name=TEXT
   --both            sign with both command authorities: wipe, retire, reuse, and unlock after a security lock`,
   run: async (values, [word], signal) => {
     const verb = VERBS.find(each => each === word)
@@ -30,7 +32,7 @@ Prints the printer's signed answer, also when it refused: see "outcome". A worke
     const keys = values.both ? [first, await tenant.key('second')] : [first]
     const { id, envelope } = signCommand(
       {
-        ...{ device: values.to, tenant: tenant.id, verb, role: roleOf(verb), issuer: 'fleet' },
+        ...{ device: values.to, tenant: tenant.id, verb, issuer: 'fleet' },
         ...{ args: argsOf(values.arg), atMs: Date.now() },
       },
       keys,
@@ -64,7 +66,7 @@ function argsOf(pairs: readonly string[]): Record<string, string | boolean> {
   return Object.fromEntries(
     pairs.map(pair => {
       const [name = '', value = ''] = pair.split('=')
-      return [name, value === 'true' ? true : value]
+      return [name, value === 'true' ? true : value === 'false' ? false : value]
     }),
   )
 }

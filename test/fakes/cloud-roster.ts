@@ -52,6 +52,27 @@ export function roster(publisher: SigningKey = edKey()): Roster {
   return { security, second, operator, witness, publisher, bundle, trust }
 }
 
+interface Pair {
+  readonly one: SigningKey
+  readonly two: SigningKey
+}
+
+/** Two authorities for each role, who have that role only. */
+export function roleKeys(): {
+  readonly keys: Readonly<Record<Role, Pair>>
+  readonly trust: TrustBundle
+} {
+  const pairs = ROLES.map(role => [role, { one: edKey(), two: edKey() }] as const)
+  const entries = pairs.flatMap(([role, { one, two }]) => [
+    entry(one, 'command', [role]),
+    entry(two, 'command', [role]),
+  ])
+  const revoked = { manifests: [], grants: [] }
+  const bundle = { v: 1, tenant: TENANT, epoch: 1, keys: entries, revoked }
+  const trust = parseTrustBundle(Buffer.from(JSON.stringify(bundle)))
+  return { keys: Object.fromEntries(pairs) as Record<Role, Pair>, trust }
+}
+
 let lastCounter = 0
 
 /** A good `lock` for the test printer at `atMs`, changed by `more`. */

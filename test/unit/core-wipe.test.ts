@@ -12,7 +12,9 @@ import { finishWipe, wipe } from '../../firmware/core/commands/wipe.ts'
 import { Journal } from '../../firmware/core/journal/journal.ts'
 import { openKeyEncryptionKey } from '../../firmware/core/key-encryption.ts'
 import { type PrinterKeyFiles, PrinterKeys } from '../../firmware/core/printer-keys.ts'
+import { Settings } from '../../firmware/core/settings.ts'
 import { Spool } from '../../firmware/core/spool.ts'
+import { deskPrinter } from '../fakes/core-printer.ts'
 
 const run = promisify(execFile)
 const AT_MS = Date.UTC(2026, 10, 22)
@@ -168,7 +170,10 @@ test('a wiped printer opens without a key; reuse makes it one that the fleet end
   using keys = await on.open()
   t.ok(keys.isEmpty)
   const engine = { isBusy: false } as Parameters<typeof createVerbs>[0]['engine']
-  const { reuse } = createVerbs({ ...on, engine, keys })
+  await using printer = await deskPrinter()
+  const settings = new Settings(printer.config, on.ledger, undefined)
+  const { signal } = new AbortController()
+  const { reuse } = createVerbs({ ...on, engine, keys, settings, signal })
   const { message } = await reuse({})
   const [, spki = ''] = /new key (\S+)$/.exec(message) ?? []
   const made = createPublicKey({ key: Buffer.from(spki, 'base64'), format: 'der', type: 'spki' })

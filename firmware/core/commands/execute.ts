@@ -1,6 +1,7 @@
 /** A signed command's way: verified, counted, carried out once, answered with a signed result, recorded. */
 
 import type { KeyObject } from 'node:crypto'
+import { ConfigError } from '#config'
 import { DriverError } from '#drivers'
 import {
   type CommandResult,
@@ -120,7 +121,10 @@ async function attempt(verb: VerbHandler, command: CommandStatement): Promise<Ou
     return { ...(await verb(command.args)), code: null }
   } catch (error) {
     const isOurs =
-      error instanceof CoreError || error instanceof MpfError || error instanceof DriverError
+      error instanceof CoreError ||
+      error instanceof MpfError ||
+      error instanceof DriverError ||
+      error instanceof ConfigError
     if (!isOurs || error.code === 'JOURNAL_WRITE') throw error
     return { outcome: 'failed', code: error.code, message: error.message }
   }

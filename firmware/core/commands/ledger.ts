@@ -6,7 +6,14 @@ import { z } from 'zod'
 import { coreFault } from '../errors.ts'
 
 /** What is set until it is cleared, across restarts. */
-export type Latch = 'locked' | 'security-locked' | 'retired' | 'wiped' | 'wiping' | 'intake-held'
+export type Latch =
+  | 'locked'
+  | 'security-locked'
+  | 'retired'
+  | 'wiped'
+  | 'wiping'
+  | 'intake-held'
+  | 'held'
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS counters (issuer TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;

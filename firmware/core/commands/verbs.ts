@@ -4,19 +4,23 @@ import { z } from 'zod'
 import type { CommandStatement, Verb } from '#lib/command-statement.ts'
 import type { PrintEngine } from '../engine/print-engine.ts'
 import { CoreError } from '../errors.ts'
+import type { Settings } from '../settings.ts'
+import { type DrillParts, drill } from './drill.ts'
 import type { VerbHandler } from './execute.ts'
 import type { CommandLedger } from './ledger.ts'
+import { isWeaker, policyArgs } from './policies.ts'
 import { type WipeParts, wipe } from './wipe.ts'
 
-export interface VerbParts extends WipeParts {
+export interface VerbParts extends WipeParts, DrillParts {
+  readonly settings: Settings
   readonly engine: Pick<PrintEngine, 'pause' | 'resume' | 'cancel' | 'isBusy'>
 }
 
 const nothing = z.strictObject({})
 const jobArgs = z.strictObject({ job: z.string().max(36).exactOptional() })
 const lockArgs = z.strictObject({ security: z.boolean().exactOptional() })
-/** Policies a signed command may set, with the values each may have. */
-const policyArgs = z.strictObject({ autoStart: z.enum(['ask', 'start']) })
+const holdArgs = z.strictObject({ hold: z.boolean() })
+const drillArgs = z.strictObject({ name: z.string().regex(/^[\w .-]{1,64}$/) })
 
 const handOver: VerbHandler = async () => ({
   outcome: 'handed-over',
@@ -25,7 +29,7 @@ const handOver: VerbHandler = async () => ({
 
 /** One handler a verb. */
 export function createVerbs(parts: VerbParts): Readonly<Record<Verb, VerbHandler>> {
-  const { ledger, journal, engine, keys } = parts
+  const { ledger, journal, engine, keys, settings } = parts
   return {
     'print.pause': verb(nothing, async () => {
       await engine.pause()
@@ -55,6 +59,7 @@ export function createVerbs(parts: VerbParts): Readonly<Record<Verb, VerbHandler
     }),
     wipe: verb(nothing, async () => {
       if (engine.isBusy) throw new CoreError('PRINTER_BUSY', 'a print is running')
+      if (ledger.isSet('held')) throw new CoreError('PRINTER_HELD', 'evidence is on hold')
       return wipe(parts)
     }),
     retire: verb(nothing, async () => {
@@ -70,12 +75,20 @@ export function createVerbs(parts: VerbParts): Readonly<Record<Verb, VerbHandler
       journal.record({ type: 'printer.reused', message: 'in service' })
       return made ? `in service, new key ${Buffer.from(made).toString('base64')}` : 'in service'
     }),
-    'policy.set': verb(policyArgs, async ({ autoStart }) => {
-      ledger.setPolicy('autoStart', autoStart)
-      const detail = { key: 'autoStart', value: autoStart }
-      journal.record({ type: 'policy.changed', message: 'autoStart', detail })
-      return `autoStart is ${autoStart}`
+    'policy.set': verb(policyArgs, async args => setPolicies(parts, args)),
+    'cfg.reload': verb(nothing, async () => {
+      const { applied, waiting } = await settings.reload()
+      const detail = { applied: applied.join(' '), waiting: waiting.join(' ') }
+      journal.record({ type: 'config.reloaded', message: 'configuration read again', detail })
+      return `applied: ${detail.applied || 'nothing'}; at the next start: ${detail.waiting || 'nothing'}`
     }),
+    'hold.set': verb(holdArgs, async ({ hold }) => {
+      ledger.set('held', hold)
+      const message = hold ? 'nothing kept is removed' : 'the usual limits apply'
+      journal.record({ type: 'hold.changed', message, detail: { hold } })
+      return message
+    }),
+    drill: verb(drillArgs, ({ name }) => drill(parts, name)),
     'log.export': async () => {
       throw new CoreError('COMMAND_UNSUPPORTED', 'this printer exports no segments yet')
     },
@@ -85,6 +98,20 @@ export function createVerbs(parts: VerbParts): Readonly<Record<Verb, VerbHandler
       throw new CoreError('COMMAND_UNSUPPORTED', 'this printer takes no updates yet')
     },
   }
+}
+
+function setPolicies(
+  { ledger, journal, settings }: VerbParts,
+  args: z.output<typeof policyArgs>,
+): string {
+  const said = Object.entries(args).map(([name, value]) => {
+    const key = name === 'autoStart' ? 'autoStart' : 'onInterruption'
+    const type = isWeaker(key, settings.policy(key), value) ? 'policy.weakened' : 'policy.changed'
+    ledger.setPolicy(key, value)
+    journal.record({ type, message: `${key} is ${value}`, detail: { key, value } })
+    return `${key} is ${value}`
+  })
+  return said.join(', ')
 }
 
 /** What forbids every start of a print, whoever asks. @throws CoreError PRINTER_LOCKED, PRINTER_RETIRED */

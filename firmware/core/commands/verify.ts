@@ -6,29 +6,12 @@ import {
   type CommandStatement,
   commandSchema,
   MAX_COMMAND_LIFE_MS,
-  type Role,
+  ROLE_OF_VERB,
   type Verb,
 } from '#lib/command-statement.ts'
 import { unverifiedStatement, verifyStatement } from '#lib/dsse.ts'
 import type { TrustBundle } from '#mpf'
 import type { CoreErrorCode } from '../errors.ts'
-
-/** Who may ask for what (TRUST: roles). */
-export const ROLE_OF_VERB: Readonly<Record<Verb, Role>> = {
-  'print.pause': 'operator',
-  'print.resume': 'operator',
-  'job.cancel': 'operator',
-  lock: 'security',
-  unlock: 'security',
-  wipe: 'security',
-  retire: 'security',
-  reuse: 'security',
-  'policy.set': 'security',
-  'log.export': 'security',
-  'cert.renew': 'network',
-  rebirth: 'network',
-  'ota.check': 'updater',
-}
 
 /** These need two different authorities; `unlock` only after a security lock. */
 const TWO_SIGNATURES: ReadonlySet<Verb> = new Set(['wipe', 'retire', 'reuse'])

@@ -179,7 +179,23 @@ export const EVENTS = {
   },
   'printer.retired': { severity: 'critical', when: 'The printer was taken out of service.' },
   'printer.reused': { severity: 'critical', when: 'A retired printer was put into service again.' },
-  'policy.changed': { severity: 'warning', when: 'A signed command changed a policy.' },
+  'policy.changed': {
+    severity: 'notice',
+    when: 'A signed command changed a policy, or set it to what it was.',
+  },
+  'policy.weakened': {
+    severity: 'error',
+    when: 'A signed command set a policy to a weaker value.',
+  },
+  'config.reloaded': {
+    severity: 'notice',
+    when: 'A signed command had the configuration read again.',
+  },
+  'hold.changed': {
+    severity: 'notice',
+    when: 'A signed command put what the printer keeps on hold as evidence, or released it.',
+  },
+  'drill.held': { severity: 'notice', when: 'An exercise was held by signed command.' },
   'cloud.connected': { severity: 'info', when: 'The courier opened a session with a broker.' },
   'cloud.disconnected': { severity: 'info', when: 'The session with the broker ended.' },
   'cloud.refused': {
