@@ -154,7 +154,10 @@ const reprap: Personality = {
   hasBusyLines: false,
   reportsHoming: false,
   positionDecimals: 3,
-  halted: reason => [reason ?? 'Emergency Stop! Reset the controller to continue.'],
+  halted: reason => [
+    ...(reason === undefined ? [] : [reason]),
+    'Emergency Stop! Reset the controller to continue.',
+  ],
 }
 
 const klipper: Personality = {
