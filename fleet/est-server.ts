@@ -7,6 +7,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Clock } from '#lib/clock.ts'
 import { certifyPrinter, derOf, type IssuedKey } from './ca.ts'
 import { FleetError } from './errors.ts'
+import { listPrinters } from './printers.ts'
 import type { Tenant } from './tenant.ts'
 import type { Tokens } from './tokens.ts'
 import { certsOnly } from './x509.ts'
@@ -89,7 +90,7 @@ async function answer(options: EstOptions, request: IncomingMessage): Promise<Ui
   const atMs = clock.wallMs()
   if (request.url === `${ROOT}/simpleenroll`) {
     if (request.headers.authorization === undefined)
-      return [recover(options, request, csr, atMs), root]
+      return [await recover(options, request, csr, atMs), root]
     const { serial, tenant: bound, region: place, token } = credentials(request)
     if (bound !== tenant.id || place !== region)
       throw new FleetError('FLEET_TOKEN', 'another tenant or region')
@@ -106,17 +107,19 @@ async function answer(options: EstOptions, request: IncomingMessage): Promise<Ui
   throw new FleetError('FLEET_REQUEST', 'no such operation')
 }
 
-/** A printer enrolled before, whose own certificate has ended, comes back with its factory certificate. */
-function recover(
+/** A printer enrolled or added before, whose own certificate has ended, comes back with its factory certificate. */
+async function recover(
   { tenant, tokens, region, factoryCa }: EstOptions,
   request: IncomingMessage,
   csr: Uint8Array,
   atMs: number,
-): Uint8Array {
+): Promise<Uint8Array> {
   if (factoryCa === undefined) throw new FleetError('FLEET_TOKEN', 'no token')
   const printer = { serial: clientOf(request, factoryCa, atMs), tenant: tenant.id }
-  if (!tokens.wasUsedBy({ ...printer, region }))
-    throw new FleetError('FLEET_TOKEN', 'never enrolled here')
+  const isKnown =
+    tokens.wasUsedBy({ ...printer, region }) ||
+    (await listPrinters(tenant.directory)).includes(printer.serial)
+  if (!isKnown) throw new FleetError('FLEET_TOKEN', 'never enrolled here')
   return certifyPrinter(tenant.authority, csr, printer, atMs)
 }
 

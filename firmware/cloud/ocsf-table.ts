@@ -24,6 +24,8 @@ export interface OcsfRow {
   readonly activity: number
   /** 1 informational, 2 low, 3 medium, 4 high, 5 critical, 6 fatal. */
   readonly severity: 1 | 2 | 3 | 4 | 5 | 6
+  /** Instead of `severity`, once the event's `notAfterMs` is a day away or less. */
+  readonly onLastDay?: OcsfRow['severity']
   /** 1 success, 2 failure. */
   readonly status?: 1 | 2
   /** OCSF disposition: 2 blocked, 25 rejected. */
@@ -110,8 +112,8 @@ export const OCSF_ROWS: Readonly<Record<string, OcsfRow>> = {
   'cloud.forged': { e: 'E31', class: 6003, activity: 3, severity: 4, status: 2, action: 2 },
   'cloud.telemetry_lost': { e: 'E36', class: 2003, activity: 1, severity: 2 },
   'cloud.certificate_renewed': { e: 'E07', class: 3004, activity: 3, severity: 1 },
-  'cloud.certificate_failed': { e: 'E08', class: 2003, activity: 1, severity: 3 },
-  'cloud.certificate_ending': { e: 'E08', class: 2003, activity: 1, severity: 3 },
+  'cloud.certificate_failed': { e: 'E08', class: 2003, activity: 1, severity: 3, onLastDay: 4 },
+  'cloud.certificate_ending': { e: 'E08', class: 2003, activity: 1, severity: 3, onLastDay: 4 },
   'cloud.transfer_started': { e: 'E16', class: 1001, activity: 1, severity: 1 },
   'cloud.transfer_finished': { e: 'E16', class: 1001, activity: 1, severity: 1 },
   'cloud.transfer_refused': { e: 'E17', class: 2004, activity: 1, severity: 4, disposition: 25 },

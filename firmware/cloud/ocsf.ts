@@ -2,6 +2,7 @@
 
 import type { EventView } from '#lib/control-protocol.ts'
 import { canonicalEntry, entryOfView } from '#lib/event-chain.ts'
+import { syslogText } from '#lib/syslog.ts'
 import { OCSF_CLASS, OCSF_ROWS, type OcsfRow } from './ocsf-table.ts'
 
 /** Of which printer the records speak. */
@@ -41,7 +42,7 @@ export function ocsfRecord(event: EventView, device: OcsfDevice): OcsfRecord {
     class_uid: classUid,
     class_name: row.class === 'mpf.print' ? 'mpf.print' : OCSF_CLASS[row.class],
     type_uid: classUid * 100 + row.activity,
-    severity_id: row.severity,
+    severity_id: severityOf(row, event),
     time: event.atMs,
     message: event.message,
     ...(row.status !== undefined && { status_id: row.status }),
@@ -77,6 +78,15 @@ export function ocsfRecord(event: EventView, device: OcsfDevice): OcsfRecord {
   }
 }
 
+const DAY_MS = 86_400_000
+
+/** What ends within a day is worse than what ends some time. */
+function severityOf({ severity, onLastDay }: OcsfRow, { atMs, detail }: EventView): number {
+  const { notAfterMs } = detail
+  const isLastDay = typeof notAfterMs === 'number' && notAfterMs - atMs <= DAY_MS
+  return isLastDay ? (onLastDay ?? severity) : severity
+}
+
 /** Finding classes require what was found. */
 function findingOf(row: OcsfRow, event: EventView): Readonly<Record<string, unknown>> {
   if (row.class !== 2003 && row.class !== 2004) return {}
@@ -96,25 +106,23 @@ function withoutNames(detail: EventView['detail']): EventView['detail'] {
   return Object.fromEntries(Object.entries(detail).filter(([key]) => key !== 'name'))
 }
 
-const FACILITY_LOG_AUDIT = 13
 /** OCSF severity to RFC 5424 severity. */
 const SYSLOG_SEVERITY: readonly number[] = [6, 6, 5, 4, 3, 2, 1]
 
-/** One line of RFC 5424: facility 13 (log audit), the record's main fields as structured data. Lossy by design. */
+/** One line of RFC 5424: the record's main fields as structured data. Lossy by design. */
 export function syslogLine(record: OcsfRecord, serial: string): string {
-  const priority = FACILITY_LOG_AUDIT * 8 + (SYSLOG_SEVERITY[record.severity_id] ?? 5)
-  const fields = {
+  const data = {
     class: record.class_uid,
     type: record.type_uid,
     seq: record.metadata.sequence,
     event: record.unmapped.type,
-    code: record.status_code ?? '-',
+    code: String(record.status_code ?? '-'),
     hash: record.unmapped.hash,
   }
-  const data = Object.entries(fields)
-    .map(([name, value]) => `${name}="${String(value).replace(/(["\\\]])/g, '\\$1')}"`)
-    .join(' ')
-  const time = new Date(record.time).toISOString()
-  // 32473 is the enterprise number RFC 5612 reserves for examples.
-  return `<${priority}>1 ${time} ${serial} mpfd - ${record.unmapped.type} [ocsf@32473 ${data}] ${String(record.message)}`
+  return syslogText({
+    severity: SYSLOG_SEVERITY[record.severity_id] ?? 5,
+    atMs: record.time,
+    ...{ hostname: serial, app: 'mpfd', messageId: record.unmapped.type },
+    ...{ element: 'ocsf', data, message: String(record.message) },
+  })
 }

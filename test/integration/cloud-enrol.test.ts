@@ -1,6 +1,6 @@
 /** A printer gets its certificate with a token, once; renews it with the old one; and nothing else gets one. */
 
-import { createPublicKey, X509Certificate } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
@@ -10,6 +10,7 @@ import { IdentityStore } from '../../firmware/cloud/identity.ts'
 import { renewalRetryMs } from '../../firmware/cloud/renewal.ts'
 import { certifyPrinter, createAuthority, issueClient, issueServer, pemOf } from '../../fleet/ca.ts'
 import { startEstServer } from '../../fleet/est-server.ts'
+import { registerPrinter } from '../../fleet/printers.ts'
 import { Tokens } from '../../fleet/tokens.ts'
 import { fleet, printer, startCourier, startDeskCore, until } from '../fakes/cloud-bench.ts'
 import { certifyShort } from '../fakes/cloud-short.ts'
@@ -158,13 +159,30 @@ test('a certificate that has ended is recovered with the factory identity, by a 
   tokens.use(token(), bound, Date.now())
   await t.rejects(renewIdentity(store, { ...identity, slot: 'a' }, server), { code: 'CLOUD_ENROL' })
   t.same(refused, ['never enrolled here', 'a client certificate of another authority'])
-
   await using core = await startDeskCore(made)
   await using _courier = startCourier(made)
   const types = () => core.journal.events(0, 100).map(({ type }) => type)
-  await until(() => types().includes('cloud.connected'))
-  t.ok(types().indexOf('cloud.certificate_renewed') >= 0)
+  const wanted = ['cloud.certificate_renewed', 'cloud.connected']
+  await until(() => wanted.every(type => types().includes(type)))
   t.ok(((await store.current())?.notAfterMs ?? 0) > Date.now())
+})
+
+test('a printer that was only added, without a token, is recovered with the factory identity too', async t => {
+  const { factory, on, url, refused } = await desk(t)
+  const place = t.testdir({ factory: {} })
+  const { certPem, keyPem } = issueClient(factory, 'P-2', Date.now(), 3650)
+  await writeFile(join(place, 'factory', 'cert.pem'), certPem)
+  await writeFile(join(place, 'factory', 'key.pem'), keyPem, { mode: 0o600 })
+  const store = new IdentityStore(place)
+  const identity = await store.factory()
+  if (!identity) throw new Error('no factory identity')
+  const server = { url, ca: on.tenant.authority.certPem }
+  await t.rejects(recoverIdentity(store, identity, server), { code: 'CLOUD_ENROL' })
+  t.same(refused, ['never enrolled here'])
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' })
+  const key = publicKey.export({ type: 'spki', format: 'pem' }).toString()
+  await registerPrinter(on.tenant.directory, 'P-2', { key, profile: '{}' })
+  t.equal((await recoverIdentity(store, identity, server)).device, 'P-2')
 })
 
 test('a slot that is damaged, ended or not accepted gives way to the other', async t => {

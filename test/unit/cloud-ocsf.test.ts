@@ -40,6 +40,20 @@ test('the name of a file does not leave the printer', async t => {
   t.notMatch(JSON.stringify(ocsfRecord(EVENT, DEVICE)), /secret-part/)
 })
 
+test('a certificate that ends within a day is worse than one that ends within a week', async t => {
+  const severityAt = (type: string, days: number) => {
+    const detail = { notAfterMs: EVENT.atMs + days * 86_400_000, days }
+    return ocsfRecord({ ...EVENT, type, detail }, DEVICE).severity_id
+  }
+  for (const type of ['cloud.certificate_ending', 'cloud.certificate_failed']) {
+    t.same(
+      [30, 7, 1.01, 1, 0, -3].map(days => severityAt(type, days)),
+      [3, 3, 3, 4, 4, 4],
+    )
+    t.equal(ocsfRecord({ ...EVENT, type, detail: {} }, DEVICE).severity_id, 3)
+  }
+})
+
 test('the RFC 5424 line has facility 13 and escaped data', async t => {
   const line = syslogLine(ocsfRecord({ ...EVENT, code: 'A"]' }, DEVICE), 'T-1')
   t.match(

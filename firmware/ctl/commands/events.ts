@@ -1,6 +1,7 @@
 /** `mpfctl events`: the event log, as kept and as it grows; and whether it is intact. */
 
 import type { EventView } from '#lib/control-protocol.ts'
+import { syslogText } from '#lib/syslog.ts'
 import type { CtlClient } from '../client.ts'
 import { type Command, type CommandContext, numberOption, writeLines } from '../command.ts'
 import { CtlError, EXIT, type ExitCode } from '../errors.ts'
@@ -23,6 +24,7 @@ export const events: Command = {
   options: {
     after: { type: 'string', value: 'N', help: 'all events after number N' },
     follow: { type: 'boolean', help: 'then show each new event, until interrupted' },
+    syslog: { type: 'boolean', help: 'as RFC 5424 lines, for a log collector' },
     verify: { type: 'boolean', help: 'only recompute the chain and say whether it is intact' },
   },
   async run(context) {
@@ -30,6 +32,8 @@ export const events: Command = {
     const isFollowing = context.options.follow === true
     if (isFollowing && context.options.verify === true)
       throw new CtlError('CTL_USAGE', '--follow and --verify exclude each other')
+    if (context.isJson && context.options.syslog === true)
+      throw new CtlError('CTL_USAGE', '--json and --syslog exclude each other')
     const core = await context.connect()
     if (context.options.verify === true) return await verifyLog(context, core)
     return isFollowing ? await followLog(context, core, after) : await listLog(context, core, after)
@@ -67,10 +71,11 @@ async function listLog(
   after: number | undefined,
 ): Promise<ExitCode> {
   const found: EventView[] = []
-  const first = after ?? (await core.request('status', {})).events.lastSequence - LAST_EVENTS
+  const { events: log, serial } = await core.request('status', {})
+  const first = after ?? log.lastSequence - LAST_EVENTS
   for await (const event of eventsAfter(core, Math.max(0, first))) {
     if (context.isJson) found.push(event)
-    else writeLines(context.terminal, [renderEvent(event, context.terminal.style)])
+    else writeLines(context.terminal, [textOf(context, event, serial)])
   }
   if (context.isJson) context.terminal.write(jsonLine({ events: found }))
   return EXIT.ok
@@ -88,13 +93,26 @@ async function followLog(
   const show = (event: EventView): void => {
     if (event.sequence <= last) return
     last = event.sequence
-    terminal.write(isJson ? jsonLine(event) : `${renderEvent(event, terminal.style)}\n`)
+    terminal.write(isJson ? jsonLine(event) : `${textOf(context, event, view.serial)}\n`)
   }
   for await (const event of eventsAfter(core, last)) show(event)
   for (;;) {
     const notice = await core.nextNotice()
     if (notice.kind === 'event') show(notice.event)
   }
+}
+
+/** RFC 5424 severities. */
+const SYSLOG_SEVERITY = { critical: 2, error: 3, warning: 4, notice: 5, info: 6 } as const
+
+function textOf({ options, terminal }: CommandContext, event: EventView, serial: string): string {
+  if (options.syslog !== true) return renderEvent(event, terminal.style)
+  const { sequence, type, severity, job, code, hash, clock, atMs, message } = event
+  return syslogText({
+    severity: SYSLOG_SEVERITY[severity],
+    ...{ atMs, hostname: serial, app: 'mpfd', messageId: type, element: 'mpfd', message },
+    data: { seq: sequence, job: job ?? '-', code: code ?? '-', clock: clock ?? '-', hash },
+  })
 }
 
 /** Every event after a number, a page at a time. */
