@@ -1,6 +1,7 @@
 /** What the last life of the core left behind, made true again before anything new begins. */
 
 import type { Machine } from './engine/machine.ts'
+import { CHECKPOINT_MS } from './engine/print-run.ts'
 import type { Journal } from './journal/journal.ts'
 import type { Spool } from './spool.ts'
 
@@ -32,7 +33,7 @@ function settleInterrupted({ journal, machine, onInterruption }: RecoveryParts):
   for (const job of journal.jobs(['printing', 'paused'])) {
     machine.requireHeatersOff()
     const code = 'JOB_INTERRUPTED'
-    const message = `the core ended during the print; at least line ${job.ackedLine} acknowledged`
+    const message = `the core ended during the print; at least line ${job.ackedLine} acknowledged, at most ${CHECKPOINT_MS / 1000} s of lines more`
     // Where nothing was acknowledged there is nothing to go on from.
     const isKept = onInterruption === 'ask' && job.ackedLine > 0
     const detail = { ackedLine: job.ackedLine }

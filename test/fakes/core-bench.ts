@@ -70,6 +70,8 @@ export interface BenchOptions {
   readonly home?: string
   /** Where the program stands after a line. */
   readonly modal?: Partial<ModalState>
+  /** The line at whose end the controller says that it stands. */
+  readonly standingLine?: number
 }
 
 /** A program of two layers, by block. */
@@ -233,6 +235,7 @@ function printOf(options: BenchOptions, handedOut: Uint8Array[]): OpenedPrint {
       line: Math.max(line - backOff, 1),
       modal: { ...STANDING, ...options.modal },
     }),
+    standingLine: async () => options.standingLine,
     [Symbol.dispose]: () => undefined,
   }
 }

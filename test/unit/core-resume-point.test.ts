@@ -1,6 +1,7 @@
 /** Where an interrupted print goes on: read from the sealed file itself, never lower than what was printed last. */
 import t from 'tap'
 import { findResumePoint, type OpenedBody } from '../../firmware/core/admission/resume-point.ts'
+import { findStandingLine } from '../../firmware/core/admission/standing-line.ts'
 import { reader, sealText, source, unlockFile } from '../fakes/mpf-world.ts'
 
 const HEAD = ['G28', 'G90', 'M82', 'G92 E0', 'G1 Z0.2 F600']
@@ -9,8 +10,8 @@ const moves = (count: number, from: number) =>
 /** Line 26 lifts to the second layer. */
 const LINES = [...HEAD, ...moves(20, 10), 'G1 Z0.4', '; a comment', ...moves(30, 40)]
 
-async function body(): Promise<OpenedBody> {
-  const bytes = await sealText(`${LINES.join('\n')}\n`)
+async function body(lines = LINES): Promise<OpenedBody> {
+  const bytes = await sealText(`${lines.join('\n')}\n`)
   const { container, manifest, keys, meta } = await unlockFile(source(bytes), reader())
   const { signal } = new AbortController()
   return { container, manifest, keys, index: meta.index, signal }
@@ -34,4 +35,23 @@ t.test('never goes back below the height of the last line', async t => {
   const { line, modal } = await findResumePoint(await body(), 30, 16)
   t.equal(line, 26, 'the lift itself, not the layer under it')
   t.equal(mm(modal.zNm), 0.4)
+})
+
+t.test('the place where the machine stands names the line it stopped at', async t => {
+  const at = async (x: number, z: number, e: number, from = 10) =>
+    findStandingLine(await body(), from, { x, y: 10, z, e })
+  t.equal(await at(14, 0.2, 1.4), 10, 'the line kept last')
+  t.equal(await at(20.01, 0.2, 2), 16, 'rounded as a controller does')
+  t.equal(await at(29, 0.4, 2.9), 26, 'the lift after it')
+  t.equal(await at(60, 0.4, 6), 48, 'over a layer, comments counted')
+  t.equal(await at(14, 0.2, 1.4, 30), undefined, 'behind the line kept last')
+  t.equal(await at(60.5, 0.4, 6), undefined, 'in the middle of a move')
+})
+
+t.test('a place the program comes to twice names no line', async t => {
+  const lines = [...HEAD, 'G1 X10 Y10 E1', 'G1 X20 Y10 E1', 'G1 X10 Y10 E1', 'G1 X30 Y10 E2']
+  const standing = async (x: number, e: number) =>
+    findStandingLine(await body(lines), 6, { x, y: 10, z: 0.2, e })
+  t.equal(await standing(10, 1), undefined)
+  t.equal(await standing(20, 1), 7)
 })

@@ -130,6 +130,54 @@ t.test(
   },
 )
 
+t.test('goes on after the line at whose end the controller says it stands', async t => {
+  await using b = await interrupted({ standingLine: 11 })
+  await b.engine.resume()
+  b.controller.allow()
+  await b.finished()
+  t.notOk(b.controller.executed.includes('G1 X3 E3'), 'executed before the crash')
+  t.match(
+    b.journal.events(0, 99).find(({ type }) => type === 'job.continued'),
+    { message: /stands where that line ends/, detail: { fromLine: 12, isExact: true } },
+  )
+})
+
+t.test('without its word the bound of what is printed again is said', async t => {
+  await using b = await interrupted()
+  t.match(b.journal.job('aa').message, /at most 4 s/)
+  await b.engine.resume()
+  t.match(
+    b.journal.events(0, 99).find(({ type }) => type === 'job.continued'),
+    { message: /at most 4 s, is printed again/, detail: { isExact: false } },
+  )
+})
+
+for (const [dialect, height] of [
+  ['marlin', 'G92 Z0.2'],
+  ['prusa', 'G92 Z0.2'],
+  ['buddy', 'G92 Z0.2'],
+  ['smoothie', 'G92 Z0.2'],
+  ['reprap', 'G92 Z0.2'],
+  ['klipper', 'SET_KINEMATIC_POSITION Z=0.2'],
+  ['grbl', undefined],
+  ['grblhal', undefined],
+] as const)
+  t.test(`${dialect} after a restart: ${height ?? 'not resumable, and said so'}`, async t => {
+    await using b = await interrupted()
+    Object.assign(b.controller, { identity: { ...b.controller.identity, dialect } })
+    b.controller.hasPosition = false
+    if (height === undefined) {
+      await t.rejects(b.engine.resume(), { code: 'JOB_NOT_RESUMABLE', message: /where it stands/ })
+      t.match(b.journal.job('aa'), { state: 'interrupted' })
+      return
+    }
+    await b.engine.resume()
+    b.controller.allow()
+    await b.finished()
+    t.ok(b.controller.executed.includes(height))
+    t.match(b.journal.job('aa'), { state: 'done', use: 1 })
+  })
+
 t.test('is not lifted above the machine', async t => {
   await using b = await interrupted({ modal: { zNm: 208e6 } })
   await b.engine.resume()

@@ -14,6 +14,7 @@ import { checkedBlocks } from './checked-blocks.ts'
 import { chooseGrant } from './choose-grant.ts'
 import type { AdmissionContext, OpenedPrint } from './opened-print.ts'
 import { findResumePoint } from './resume-point.ts'
+import { findStandingLine } from './standing-line.ts'
 
 /**
  * Opens a sealed file for printing: steps 2 to 16 here, 14, 17 and 18 block by block as `blocks` is pulled
@@ -72,6 +73,7 @@ export async function openPrint(
     program,
     blocks: (signal, listeners) => checkedBlocks(program, signal, listeners),
     resumePoint: (line, backOff, signal) => findResumePoint({ ...program, signal }, line, backOff),
+    standingLine: (line, at, signal) => findStandingLine({ ...program, signal }, line, at),
     [Symbol.dispose]: () => lifetime.dispose(),
   }
 }

@@ -1,6 +1,7 @@
 /** A sealed file that passed the checks, as the rest of the core sees it: facts first, then verified blocks. */
 
 import type { KeyObject } from 'node:crypto'
+import type { Position } from '#drivers'
 import type { FdSource } from '#lib/file-source.ts'
 import type { HybridKeyPair, MachineProfile, ProgramCommand, ProgramListeners } from '#mpf'
 import type { OpenedProgram } from './checked-blocks.ts'
@@ -53,6 +54,12 @@ export interface OpenedPrint extends Disposable {
    * @throws MpfError by code; `signal.reason`.
    */
   resumePoint(line: number, backOff: number, signal: AbortSignal): Promise<ResumePoint>
+  /**
+   * The one line from `line` on at whose end the machine stands where the controller reports (mm): everything up to it was executed.
+   * Undefined where it cannot be told: no line ends there, or several do.
+   * @throws MpfError by code; `signal.reason`.
+   */
+  standingLine(line: number, reported: Position, signal: AbortSignal): Promise<number | undefined>
   /**
    * Every block in order; the end of the iteration means that the whole program is inside the envelope and complete.
    * `listeners` hear its lines and moves as they are checked.

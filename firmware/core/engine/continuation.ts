@@ -28,6 +28,8 @@ export interface Continuation {
   readonly isSameBoot: boolean
   /** The controller did not lose power: it reports the height the program left it at, or higher. */
   readonly isPositionKept: boolean
+  /** The controller itself says that `line` was the last; otherwise what was executed after it is printed again. */
+  readonly isExact: boolean
 }
 
 export interface ContinuationParts {
@@ -50,15 +52,22 @@ export async function planContinuation(
   const isPositionKept = reported !== undefined && zMm > STEP_MM && reported.z >= zMm - STEP_MM
   if (!isPositionKept && !wordsOf(machine.controller.identity).setHeight)
     throw new CoreError('JOB_NOT_RESUMABLE', 'this controller cannot be told where it stands')
-  const point = isPositionKept
-    ? last
-    : await print.resumePoint(job.ackedLine, PLANNER_COMMANDS, signal)
+  const standing = isPositionKept
+    ? await print.standingLine(job.ackedLine, reported, signal)
+    : undefined
+  const isExact = standing !== undefined
+  const point = await print.resumePoint(
+    standing ?? job.ackedLine,
+    isPositionKept ? 0 : PLANNER_COMMANDS,
+    signal,
+  )
   if ((point.modal.bits & KNOWN) !== KNOWN)
     throw new CoreError(
       'JOB_NOT_RESUMABLE',
       `the place of the head at line ${point.line} is unknown`,
     )
-  return { line: point.line, position: positionOf(point), heightMm, isSameBoot, isPositionKept }
+  const { line } = point
+  return { line, position: positionOf(point), heightMm, isSameBoot, isPositionKept, isExact }
 }
 
 /** From cold or warm to the place of the print, heat as it was; `recover` is the printer's own script. */

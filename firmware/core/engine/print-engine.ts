@@ -9,7 +9,7 @@ import type { JobRecord } from '../journal/job-record.ts'
 import { isFinal } from '../journal/job-states.ts'
 import { planContinuation } from './continuation.ts'
 import type { PrintEngineOptions } from './engine-options.ts'
-import { endReasonOf, PrintRun, type PrintRunOptions } from './print-run.ts'
+import { CHECKPOINT_MS, endReasonOf, PrintRun, type PrintRunOptions } from './print-run.ts'
 import { stopStatement } from './stop-layers.ts'
 
 export class PrintEngine {
@@ -75,15 +75,18 @@ export class PrintEngine {
     return this.#open(job.id, async ({ print }) => {
       const continuation = await planContinuation(job, print, this.#options, this.#closing.signal)
       this.#expectConnected(controller)
-      const { line, isSameBoot, isPositionKept } = continuation
+      const { line, isSameBoot, isPositionKept, isExact } = continuation
       const kept = isPositionKept ? 'the controller kept its position' : 'X and Y are homed again'
+      const repeated = isExact
+        ? 'it stands where that line ends'
+        : `what was executed after it, at most ${CHECKPOINT_MS / 1000} s, is printed again`
       const started = journal.advance(job.id, 'continued', {
         type: 'job.continued',
         job: job.id,
-        message: `after line ${line}; ${kept}`,
+        message: `after line ${line}; ${kept}; ${repeated}`,
         detail: {
           ...{ use: job.use, ackedLine: job.ackedLine, fromLine: line + 1 },
-          ...{ isSameBoot, isPositionKept },
+          ...{ isSameBoot, isPositionKept, isExact },
         },
       })
       return { started, run: { job: job.id, print, controller, continuation } }

@@ -33,7 +33,7 @@ export interface PrintRunOptions {
 }
 
 /** Flash wear: a kept line costs a page of 4 KiB, and BENCH allows 5 MB a printed hour; a new layer is kept sooner. */
-const CHECKPOINT_MS = 4000
+export const CHECKPOINT_MS = 4000
 const LAYER_CHECKPOINT_MS = 2000
 /** What ends a print without anybody or anything having judged it: it may go on. */
 const INTERRUPTIONS: ReadonlySet<string> = new Set([
