@@ -3,7 +3,7 @@
 export const FLEET_ERROR_CODES = [
   'FLEET_USAGE', // the command line is not one `fleet` knows
   'FLEET_FILE', // a file of the tenant is missing or not what it should be
-  'FLEET_TOKEN', // an enrolment token is unknown, used, expired or for another printer
+  'FLEET_TOKEN', // a token of an enrolment or a download is unknown, used, expired or for another printer
   'FLEET_REQUEST', // a certificate request is malformed or for another name
   'FLEET_CHAIN_BROKEN', // an event does not follow from the one before
   'FLEET_RECORD_DIFFERS', // a record is not what its event says

@@ -14,6 +14,7 @@ import {
 import { signStatement } from '#lib/dsse.ts'
 import { fdSource } from '#lib/file-source.ts'
 import { encodeBase64url, readContainer, type SigningKey } from '#mpf'
+import { makeUrl } from './download-server.ts'
 import { FleetError } from './errors.ts'
 import type { FleetStore } from './store.ts'
 
@@ -32,6 +33,8 @@ export interface OfferRequest {
   readonly lifeS?: number
   /** Grants that are not in the file. */
   readonly grants?: readonly Uint8Array[]
+  /** `https://HOST:PORT` of a download server over this store: the offer gets a URL of its own there. */
+  readonly downloads?: string | undefined
 }
 
 /** Measures and signs; the file is remembered so that any worker of this store can send its blocks. @throws FleetError FLEET_FILE */
@@ -41,15 +44,22 @@ export async function makeOffer(
 ): Promise<{ readonly offer: OfferStatement; readonly envelope: Uint8Array }> {
   const { path, device, tenant, publisher, atMs } = request
   const atS = Math.floor(atMs / 1000)
+  const id = encodeBase64url(randomBytes(16))
+  const exp = atS + (request.lifeS ?? WEEK_S)
+  const download =
+    request.downloads === undefined ? undefined : makeUrl(request.downloads, id, exp * 1000)
   const offer: OfferStatement = {
-    ...{ v: 1, dev: device, ten: tenant, offer: encodeBase64url(randomBytes(16)) },
+    ...{ v: 1, dev: device, ten: tenant, offer: id },
     ...(await measure(path)),
     priority: request.priority ?? 5,
     iat: atS,
-    exp: atS + (request.lifeS ?? WEEK_S),
+    exp,
+    ...(download && { url: download.url }),
     grants: (request.grants ?? []).map(grant => Buffer.from(grant).toString('base64')),
   }
-  store.setFact(device, `offer:${offer.offer}`, atMs, { path, sizeBytes: offer.sizeBytes })
+  const { sizeBytes } = offer
+  const remembered = { path, sizeBytes, ...(download && { url: download.record }) }
+  store.setFact(device, `offer:${id}`, atMs, remembered)
   return { offer, envelope: signStatement(STATEMENT.offer, offer, [publisher]) }
 }
 

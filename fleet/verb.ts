@@ -12,6 +12,7 @@ const OPTIONS = {
   arg: { type: 'string', multiple: true, default: NONE },
   both: { type: 'boolean', default: false },
   broker: { type: 'string', default: 'mqtts://localhost:8883' },
+  downloads: { type: 'string' },
   enrol: { type: 'string' },
   event: { type: 'string' },
   grant: { type: 'string', multiple: true, default: NONE },
@@ -30,6 +31,7 @@ const OPTIONS = {
   syslog: { type: 'boolean', default: false },
   tenant: { type: 'string', default: '.' },
   to: { type: 'string', default: '' },
+  url: { type: 'string' },
   uses: { type: 'string', default: '1' },
   worker: { type: 'string', default: 'fleet-1' },
 } as const

@@ -1,6 +1,7 @@
 /** The broker's side of the courier: birth, state and will, the outbox going up, what comes down, and the signed head of the log. */
 
 import type { EventView } from '#lib/control-protocol.ts'
+import { BlockSource } from './block-source.ts'
 import { Commands } from './commands.ts'
 import type { CoreClient } from './core-client.ts'
 import type { CourierState } from './courier.ts'
@@ -35,6 +36,7 @@ export class CloudLink {
   #presence: Presence | undefined
 
   readonly #transfers: Transfers | undefined
+  readonly #blocks: BlockSource
 
   readonly #onWatch: (forS: number) => void
 
@@ -56,7 +58,19 @@ export class CloudLink {
     this.#renewal = parts.renewal
     this.#commands = new Commands(state, verb => this.#carryOut(verb))
     this.#onWatch = parts.onWatch
-    const { config, trust, ports, nowMs } = state
+    const { cloud, config, trust, ports, nowMs } = state
+    this.#blocks = new BlockSource({
+      ca: () => readPinned(cloud.caFile),
+      identity: () => this.#identity,
+      publish: request => this.#ask(request),
+      take: async (offer, offset, bytes) =>
+        (await this.#transfers?.block(offer, offset, bytes)) ?? true,
+      onFailed: ({ code, message, reason }, offer) => {
+        const detail = { offer, reason }
+        state.reports.add({ type: 'cloud.refused', code, message, detail })
+        this.#transfers?.askAgain()
+      },
+    })
     const directory = config.intake.dropDirectory
     this.#transfers =
       directory === undefined
@@ -65,7 +79,7 @@ export class CloudLink {
             ...{ directory, trust, nowMs, clock: ports.clock, tenant: config.printer.tenant },
             maxFileBytes: config.spool.maxFileBytes,
             lastEvent: () => state.outbox.lastOf('evt'),
-            ask: request => this.#ask(request),
+            ask: (ranges, offer) => this.#blocks.ask(ranges, offer),
             report: (type, message, detail, code) =>
               state.reports.add({ type, message, detail, ...(code !== undefined && { code }) }),
           })
@@ -81,6 +95,7 @@ export class CloudLink {
   }
 
   async runTransfers(signal: AbortSignal): Promise<void> {
+    using _ = this.#blocks
     await this.#transfers?.run(signal)
   }
 
@@ -154,7 +169,7 @@ export class CloudLink {
     this.#presence = presence
     try {
       await presence.birth()
-      this.#transfers?.linkOpened()
+      this.#transfers?.askAgain()
       await Promise.all([
         sender.run(link, signal),
         presence.run(signal),
@@ -206,7 +221,9 @@ export class CloudLink {
         if (!this.#transfers) throw new CloudError('CLOUD_OFFER', 'no drop directory')
         await this.#transfers.offered(offer)
       },
-      onBlock: async (offer, offset, bytes) => this.#transfers?.block(offer, offset, bytes),
+      onBlock: async (offer, offset, bytes) => {
+        await this.#transfers?.block(offer, offset, bytes)
+      },
       onForged: (topic, { code, message }) =>
         this.#state.reports.add({ type: 'cloud.forged', code, message, detail: { topic } }),
     }

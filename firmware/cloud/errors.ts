@@ -30,6 +30,7 @@ export const CLOUD_ERROR_CODES = [
   'CLOUD_OFFER', // a job offer that cannot be accepted
   'CLOUD_BLOCK', // a block of an offered file is not what was signed
 ] as const
+  'CLOUD_DOWNLOAD', // the HTTPS server of an offer answered something else than the bytes asked for
 
 export type CloudErrorCode = (typeof CLOUD_ERROR_CODES)[number]
 

@@ -21,14 +21,20 @@ export interface TransfersOptions {
   readonly nowMs: () => number
   /** The number of the newest event known. */
   readonly lastEvent: () => number
-  /** Asks the fleet end for blocks; false while there is no link. */
-  readonly ask: (request: BlockRequest) => Promise<boolean>
+  /** Asks the fleet end for blocks; false while they cannot come. */
+  readonly ask: (ranges: BlockRequest['ranges'], offer: OfferStatement) => Promise<boolean>
   readonly report: (
     type: CourierEvent,
     message: string,
     detail: Readonly<Record<string, string | number>>,
     code?: string,
   ) => void
+}
+
+interface Current {
+  readonly id: string
+  readonly offer: OfferStatement
+  readonly file: IncomingFile
 }
 
 type EventReader = (after: number) => Promise<readonly EventView[]>
@@ -40,11 +46,11 @@ const RETRY_MAX_MS = 60_000
 export class Transfers {
   readonly #options: TransfersOptions
   #records: TransferRecords | undefined
-  #current: { readonly id: string; readonly file: IncomingFile } | undefined
+  #current: Current | undefined
   #news = Promise.withResolvers<void>()
   /** Blocks are taken one after the other: a file has one writer. */
-  #taking: Promise<void> = Promise.resolve()
-  #isLinkNew = false
+  #taking: Promise<unknown> = Promise.resolve()
+  #isAskedAgain = false
 
   #loading: Promise<TransferRecords> | undefined
 
@@ -67,9 +73,9 @@ export class Transfers {
     return this.#current && { offer: this.#current.id, bytes: this.#current.file.prefixBytes }
   }
 
-  /** A link was opened: what was asked over the last one does not come any more. */
-  linkOpened(): void {
-    this.#isLinkNew = true
+  /** What was asked for does not come any more: a link is new, or a URL failed. */
+  askAgain(): void {
+    this.#isAskedAgain = true
     this.#news.resolve()
   }
 
@@ -94,10 +100,11 @@ export class Transfers {
     await this.#end(record, 'cloud.transfer_cancelled', 'cancelled')
   }
 
-  /** A block came; what is wrong with it is reported and it is asked for again. */
-  block(id: string, offset: number, bytes: Uint8Array): Promise<void> {
-    this.#taking = this.#taking.then(() => this.#takeBlock(id, offset, bytes))
-    return this.#taking
+  /** A block came; false when it is not what was signed: that is reported, and it is asked for again. */
+  block(id: string, offset: number, bytes: Uint8Array): Promise<boolean> {
+    const taken = this.#taking.then(() => this.#takeBlock(id, offset, bytes))
+    this.#taking = taken
+    return taken
   }
 
   /** The core's log says what became of a dropped file: it need not lie there any more. */
@@ -153,20 +160,18 @@ export class Transfers {
   async #ask(): Promise<boolean> {
     const current = this.#current
     if (!current) return false
-    if (this.#isLinkNew) {
-      this.#isLinkNew = false
+    if (this.#isAskedAgain) {
+      this.#isAskedAgain = false
       current.file.forgetAsked()
     }
     const ranges = current.file.nextRanges()
     if (ranges.length === 0) return true
-    const request: BlockRequest = {
-      v: 1,
-      offer: current.id,
-      ranges: ranges.map(([offset, length]) => [offset, length]),
-    }
-    const isSent = await this.#options.ask(request)
-    if (!isSent) current.file.forgetAsked()
-    return isSent
+    const isAsked = await this.#options.ask(
+      ranges.map(([offset, length]) => [offset, length]),
+      current.offer,
+    )
+    if (!isAsked) current.file.forgetAsked()
+    return isAsked
   }
 
   /** True when there were news, false when the time was up. */
@@ -181,11 +186,12 @@ export class Transfers {
     return isNews
   }
 
-  async #takeBlock(id: string, offset: number, bytes: Uint8Array): Promise<void> {
+  async #takeBlock(id: string, offset: number, bytes: Uint8Array): Promise<boolean> {
     const current = this.#current
-    if (current?.id !== id) return
+    if (current?.id !== id) return true
     try {
       if (await current.file.take(offset, bytes)) this.#news.resolve()
+      return true
     } catch (error) {
       if (!(error instanceof CloudError)) throw error
       const { code, message } = error
@@ -194,6 +200,7 @@ export class Transfers {
       const record = this.#records?.get(id)
       if (code === 'CLOUD_OFFER' && record) await this.#end(record)
       this.#news.resolve()
+      return false
     }
   }
 
@@ -214,7 +221,7 @@ export class Transfers {
     const { offer } = best
     const path = join(this.#incoming, offer.offer)
     const file = await IncomingFile.open({ offer, path, trust, tenant, nowMs })
-    this.#current = { id: offer.offer, file }
+    this.#current = { id: offer.offer, offer, file }
   }
 
   /** Hands a complete file over. True when there was one. */

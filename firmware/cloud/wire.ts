@@ -187,6 +187,11 @@ export const offerSchema = z.strictObject({
   /** Seconds since 1970. */
   iat: z.int(),
   exp: z.int(),
+  /** Where the file can be had by HTTPS: once, by this printer; over the broker still when it cannot. */
+  url: z
+    .url({ protocol: /^https$/ })
+    .max(2048)
+    .exactOptional(),
   /** Grants that come apart from the file, base64. */
   grants: z.array(z.base64().max(16 * 1024)).max(4),
 })

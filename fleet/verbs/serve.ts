@@ -5,22 +5,26 @@ import { join } from 'node:path'
 import { parseEndpoint } from '#cloud'
 import { systemClock } from '#lib/clock.ts'
 import { issueServer } from '../ca.ts'
+import { startDownloadServer } from '../download-server.ts'
 import { startEstServer } from '../est-server.ts'
 import { Ingest } from '../ingest.ts'
 import { sendBlocks } from '../jobs.ts'
 import { openTenant } from '../tenant.ts'
 import { Tokens } from '../tokens.ts'
-import { openStore, say, type Verb } from '../verb.ts'
+import { expectNumber, openStore, say, type Verb } from '../verb.ts'
 
 export const serve: Verb = {
   summary: 'receive, prove, acknowledge; send blocks; enrol',
-  synopsis: ['serve --broker mqtts://HOST:PORT [--worker NAME] [--enrol PORT] [--region REGION]'],
+  synopsis: [
+    'serve --broker mqtts://HOST:PORT [--worker NAME] [--enrol PORT] [--region REGION] [--downloads PORT]',
+  ],
   description: `Receives what the printers send, stores each item once, proves the log of each printer whole, cosigns its heads and
 acknowledges. Any number of workers may share the directory of a tenant and a broker: each with its own --worker.
 
   --worker NAME   names this worker at the broker
   --enrol PORT    also answer enrolments (EST over HTTPS) on this port; 0 takes a free one
-  --region REGION the region whose tokens count`,
+  --region REGION the region whose tokens count
+  --downloads PORT also hand out offered files by HTTPS on this port (jobs send --url); 0 takes a free one`,
   run: async (values, _operands, signal) => {
     const tenant = await openTenant(values.tenant)
     await using stack = new AsyncDisposableStack()
@@ -39,6 +43,15 @@ acknowledges. Any number of workers may share the directory of a tenant and a br
       })
       stack.use(est)
       say(`enrolment at https://localhost:${est.port}`)
+    }
+    if (values.downloads !== undefined) {
+      const downloads = await startDownloadServer({
+        ...{ tenant, store, clock: systemClock, host: '0.0.0.0' },
+        server: issueServer(tenant.authority, ['localhost', '127.0.0.1'], Date.now()),
+        port: expectNumber(values.downloads, 'downloads', [0, 65_535]),
+      })
+      stack.use(downloads)
+      say(`downloads at https://localhost:${downloads.port}`)
     }
     const ingest = new Ingest({
       ...{ tenant, store, clock: systemClock, random: Math.random, worker: values.worker },
