@@ -61,11 +61,12 @@ async function* prepend(
   for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value
 }
 
-/** Body ciphertext in a temporary file beside nothing else; disposing removes it. */
+/** Body ciphertext in a temporary file without a name: gone once it is closed, or the process killed. */
 export async function fileStore(): Promise<SegmentStore & AsyncDisposable> {
   const directory = await mkdtemp(join(tmpdir(), 'mpf-'))
-  const path = join(directory, 'body')
-  const file: FileHandle = await open(path, 'w+', 0o600)
+  const file: FileHandle = await open(join(directory, 'body'), 'w+', 0o600).finally(() =>
+    rm(directory, { recursive: true }),
+  )
   const lengths: number[] = []
   return {
     async append(segment) {
@@ -81,10 +82,7 @@ export async function fileStore(): Promise<SegmentStore & AsyncDisposable> {
         yield segment
       }
     },
-    async [Symbol.asyncDispose]() {
-      await file.close()
-      await rm(directory, { recursive: true, force: true })
-    },
+    [Symbol.asyncDispose]: () => file.close(),
   }
 }
 
