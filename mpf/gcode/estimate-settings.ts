@@ -1,7 +1,8 @@
 /** What a program says about speed beside its moves: limits, accelerations, factors, tool, waits. As Marlin reads it. */
 
 import type { TrapezoidPlanner } from './estimate-planner.ts'
-import { bit, type LineScanner, WORD_NAMES } from './scanner.ts'
+import type { LineScanner } from './scanner.ts'
+import { bit, WORD_NAMES } from './tables.ts'
 
 const MICRO = 1e6
 const A_CODE = 65

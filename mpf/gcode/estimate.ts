@@ -9,7 +9,8 @@ import { EstimateSettings } from './estimate-settings.ts'
 import { isLayerComment } from './layers.ts'
 import type { LineListener, MoveListener, ProgramListeners } from './machine.ts'
 import { TOOLS } from './modal.ts'
-import { EMPTY, type LineScanner, WORD_NAMES } from './scanner.ts'
+import { EMPTY, type LineScanner } from './scanner.ts'
+import { WORD_NAMES } from './tables.ts'
 import { WORDS } from './words.ts'
 
 const MM_PER_NM = 1e-6

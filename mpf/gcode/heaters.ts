@@ -2,7 +2,8 @@
 
 import type { MachineLimits, Refusal } from './limits.ts'
 import { MAX_FLOW_PERCENT, type ModalState, TOOLS } from './modal.ts'
-import { bit, type LineScanner } from './scanner.ts'
+import type { LineScanner } from './scanner.ts'
+import { bit } from './tables.ts'
 import type { WordEffect } from './words.ts'
 
 const MICRO = 1e6

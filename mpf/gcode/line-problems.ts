@@ -1,7 +1,8 @@
 /** What a line may not say whatever the machine's state: letters without their numbers, and settings under which the model would not hold. */
 
 import type { Refusal } from './limits.ts'
-import { bit, type LineScanner } from './scanner.ts'
+import type { LineScanner } from './scanner.ts'
+import { bit } from './tables.ts'
 import type { WordEffect } from './words.ts'
 
 export type LineProblem = readonly [code: Parameters<Refusal>[0], problem: string]

@@ -3,7 +3,7 @@
 import { MODAL_BIT } from './modal.ts'
 import type { WordEffect } from './words.ts'
 
-interface ModeChange {
+export interface ModeChange {
   readonly set: number
   readonly clear: number
 }

@@ -40,6 +40,10 @@ export class MotionEnvelope {
 
   expectInside(axis: number, lowNm: number, highNm: number): void {
     if (lowNm >= (this.minNm[axis] as number) && highNm <= (this.maxNm[axis] as number)) return
+    this.#passBounds(axis, lowNm, highNm)
+  }
+
+  #passBounds(axis: number, lowNm: number, highNm: number): void {
     if (!this.#isWidening || lowNm < MIN_POSITION_NM || highNm > MAX_POSITION_NM)
       return this.#refuse('MPF_ENVELOPE', `${AXIS_NAMES[axis]} outside its limits`)
     this.minNm[axis] = Math.min(lowNm, this.minNm[axis] as number)

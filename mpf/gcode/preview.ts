@@ -4,7 +4,8 @@ import { eachChord } from './estimate-arc.ts'
 import { isLayerComment } from './layers.ts'
 import type { LineListener, MoveListener, ProgramListeners } from './machine.ts'
 import { type PreviewPath, pathsToSvg } from './preview-svg.ts'
-import { EMPTY, WORD_NAMES } from './scanner.ts'
+import { EMPTY } from './scanner.ts'
+import { WORD_NAMES } from './tables.ts'
 
 const MM_PER_NM = 1e-6
 const SEMICOLON = 59

@@ -1,9 +1,9 @@
-/** One line of G-code to one word and its parameters, without an object a line: SPEC 6.1's grammar as a byte scanner. */
+/** One line of G-code to one word and its parameters, without an object a line: SPEC 6.1's grammar over compiled tables. */
 
-import { MAX_COMMAND_BYTES, MAX_LINE_BYTES } from '../limits.ts'
-import { WORDS } from './words.ts'
+import { MAX_LINE_BYTES } from '../limits.ts'
+import { bit, type LineTables, NO_WORD, WORD_NAMES } from './tables.ts'
 
-export const EMPTY = -1
+export const EMPTY = NO_WORD
 export const MALFORMED = -2
 
 const LF = 10
@@ -19,27 +19,12 @@ const E = 69
 const X = 88
 const Z = 90
 const TILDE = 126
-const WORD_NUMBERS = 1024
-/** Digits before the point: 9 keep a value below 2^53 in millionths. */
+/** Digits before the point: 9 keep a value below 2^53 in millionths, and the digits themselves below 2^31. */
 const MAX_INTEGER_DIGITS = 9
 const MAX_PLACES = 6
-const SCALE = [1e6, 1e5, 1e4, 1e3, 1e2, 1e1, 1]
-/** Letters that may never be a parameter: a second command (G, M), a line number (N), or a text mode of some firmware (O). */
-const NEVER_PARAMETER = bit('G') | bit('M') | bit('N') | bit('O')
-
-/** Words with a model, in a fixed order: the scanner's `word` indexes it. */
-export const WORD_NAMES: readonly string[] = Object.keys(WORDS)
-const PARAMETER_MASKS = Int32Array.from(WORD_NAMES, name =>
-  [...(WORDS[name]?.parameters ?? '')].reduce((mask, letter) => mask | bit(letter), 0),
-)
-const WORD_INDEX = new Int16Array(26 * WORD_NUMBERS).fill(EMPTY)
-for (const [index, name] of WORD_NAMES.entries())
-  WORD_INDEX[(name.charCodeAt(0) - A) * WORD_NUMBERS + Number(name.slice(1))] = index
-
-/** The bit of a parameter letter in a mask. */
-export function bit(letter: string): number {
-  return 1 << (letter.charCodeAt(0) - A)
-}
+const MICRO = 1e6
+const SCALE = Float64Array.of(1e6, 1e5, 1e4, 1e3, 1e2, 1e1, 1)
+const M862 = WORD_NAMES.indexOf('M862')
 
 export const ALL_AXES = bit('X') | bit('Y') | bit('Z')
 
@@ -62,7 +47,11 @@ export class LineScanner {
   /** Bytes of the command, without leading or trailing spaces and comment. */
   commandBytes = 0
   problem = ''
-  #value = 0
+  readonly #tables: LineTables
+
+  constructor(tables: LineTables) {
+    this.#tables = tables
+  }
 
   /** Scans the line that starts at `from` and returns the offset of its LF. The text must end with one. */
   scan(text: Uint8Array, from: number): number {
@@ -75,42 +64,48 @@ export class LineScanner {
     const start = at
     const first = text[at] as number
     if (first >= A && first <= Z) at = this.#command(text, start)
-    if (text[at] === SEMICOLON) at = this.#comment(text, at)
+    if (text[at] === SEMICOLON) at = endOfComment(text, at)
     if (text[at] !== LF) return this.#malformed(text, at, 'a byte that no command may contain')
     if (at - from > MAX_LINE_BYTES)
       return this.#malformed(text, at, `longer than ${MAX_LINE_BYTES} bytes`)
-    if (this.commandBytes > MAX_COMMAND_BYTES)
-      return this.#malformed(text, at, `a command longer than ${MAX_COMMAND_BYTES} bytes`)
+    const { maxCommandBytes } = this.#tables
+    if (this.commandBytes > maxCommandBytes)
+      return this.#malformed(
+        text,
+        at,
+        `a command of ${this.commandBytes} bytes, limit ${maxCommandBytes}`,
+      )
     return at
   }
 
   #command(text: Uint8Array, start: number): number {
-    const letter = text[start] as number
+    const { rows, words } = this.#tables
     let at = start + 1
     let number = 0
-    let digits = 0
-    for (let c = text[at] as number; c >= ZERO && c <= NINE; c = text[++at] as number) {
-      number = number * 10 + c - ZERO
-      digits++
-    }
+    let c = text[at] as number
+    for (; c >= ZERO && c <= NINE; c = text[++at] as number)
+      number = (Math.imul(number, 10) + c - ZERO) | 0
+    const digits = at - start - 1
     this.word =
       digits === 0 || digits > 3
         ? MALFORMED
-        : (WORD_INDEX[(letter - A) * WORD_NUMBERS + number] as number)
-    if (text[at] === DOT) at = this.#subcommand(text, at)
-    if (this.word < 0) return this.#malformed(text, start, 'a word without a model')
+        : (words[(rows[text[start] as number] as number) + number] as number)
+    if (c === DOT) at = this.#subcommand(text, at)
+    if (this.word < 0) return this.#malformed(text, start, problemOfWord(text, start, at))
     return this.#parameters(text, at, start)
   }
 
   /** `M862.3`: only checks come with a decimal part; it does not choose another effect. */
   #subcommand(text: Uint8Array, dot: number): number {
     const digit = text[dot + 1] as number
-    if (WORD_NAMES[this.word] !== 'M862' || digit < ZERO || digit > NINE) this.word = MALFORMED
+    if (this.word !== M862 || digit < ZERO || digit > NINE) this.word = MALFORMED
     return dot + 2
   }
 
   #parameters(text: Uint8Array, from: number, start: number): number {
-    const allowed = PARAMETER_MASKS[this.word] as number
+    const allowed = this.#tables.parameters[this.word] as number
+    let mask = 0
+    let valued = 0
     let at = from
     let end = from
     for (;;) {
@@ -118,54 +113,50 @@ export class LineScanner {
       const c = text[at] as number
       if (c < A || c > Z) break
       const letter = 1 << (c - A)
-      if ((this.mask & letter) !== 0) return this.#malformed(text, at, 'a parameter twice')
-      if ((allowed & letter & ~NEVER_PARAMETER) === 0)
+      if ((mask & letter) !== 0) return this.#malformed(text, at, 'a parameter twice')
+      if ((allowed & letter) === 0)
         return this.#malformed(text, at, 'a parameter its word may not carry')
-      const after = this.#number(text, at + 1)
-      if (after < 0) return this.#malformed(text, at, 'a malformed number')
-      this.mask |= letter
-      if (after > at + 1) this.valued |= letter
-      this.values[c - A] = this.#value
-      at = after
-      end = after
+      end = this.#number(text, at + 1, c - A)
+      if (end < 0) return this.#malformed(text, at, 'a malformed number')
+      mask |= letter
+      if (end > at + 1) valued |= letter
+      at = end
     }
+    this.mask = mask
+    this.valued = valued
     this.commandBytes = end - start
     return at
   }
 
   /**
-   * Leaves the number at `from` in #value (0 for none) and returns the offset after it, or -1 when malformed.
-   * All digits are gathered as one integer and scaled once: for the numbers slicers write that integer is a small one.
+   * Leaves the number at `from` in `values[letter]` (0 for none) and returns the offset after it, or -1 when malformed.
+   * The digits before and behind the point are gathered as one small integer each: nothing is rounded.
    */
-  #number(text: Uint8Array, from: number): number {
-    const sign = text[from] as number
-    let at = sign === MINUS || sign === PLUS ? from + 1 : from
-    const integerAt = at
-    let digits = 0
-    let c = text[at] as number
-    for (; c >= ZERO && c <= NINE; c = text[++at] as number) digits = digits * 10 + c - ZERO
-    let count = at - integerAt
-    if (count > MAX_INTEGER_DIGITS) return -1
-    let places = 0
-    if (c === DOT) {
-      const fractionAt = at + 1
-      c = text[++at] as number
-      for (; c >= ZERO && c <= NINE && at - fractionAt < MAX_PLACES; c = text[++at] as number)
-        digits = digits * 10 + c - ZERO
-      places = at - fractionAt
-      count += places
-      while (c >= ZERO && c <= NINE) c = text[++at] as number
-    }
-    if (!isNumberEnd(count, at - from, c)) return -1
-    const value = digits * (SCALE[places] as number)
-    this.#value = sign === MINUS ? -value : value
-    return at
-  }
-
-  #comment(text: Uint8Array, from: number): number {
+  #number(text: Uint8Array, from: number, letter: number): number {
     let at = from
     let c = text[at] as number
-    while (c >= SPACE && c <= TILDE) c = text[++at] as number
+    const isNegative = c === MINUS
+    if (isNegative || c === PLUS) c = text[++at] as number
+    let digits = at
+    let whole = 0
+    for (; c >= ZERO && c <= NINE; c = text[++at] as number)
+      whole = (Math.imul(whole, 10) + c - ZERO) | 0
+    digits = at - digits
+    if (digits > MAX_INTEGER_DIGITS) return -1
+    let value = whole * MICRO
+    if (c === DOT) {
+      const fractionAt = at + 1
+      let fraction = 0
+      c = text[++at] as number
+      for (; c >= ZERO && c <= NINE && at - fractionAt < MAX_PLACES; c = text[++at] as number)
+        fraction = (Math.imul(fraction, 10) + c - ZERO) | 0
+      const places = at - fractionAt
+      value += fraction * (SCALE[places] as number)
+      digits += places
+      while (c >= ZERO && c <= NINE) c = text[++at] as number
+    }
+    if (!isNumberEnd(digits, at - from, c)) return -1
+    this.values[letter] = isNegative ? -value : value
     return at
   }
 
@@ -175,6 +166,22 @@ export class LineScanner {
     const lf = text.indexOf(LF, at)
     return lf < 0 ? text.length : lf
   }
+}
+
+function endOfComment(text: Uint8Array, from: number): number {
+  let at = from
+  let c = text[at] as number
+  while (c >= SPACE && c <= TILDE) c = text[++at] as number
+  return at
+}
+
+/** Only tables that leave out a word with a model know one that is not allowed. */
+function problemOfWord(text: Uint8Array, start: number, end: number): string {
+  const [, letter = '', number = ''] =
+    /^([GMT])0{0,2}([0-9]{1,3})$/.exec(Buffer.from(text.subarray(start, end)).toString('latin1')) ??
+    []
+  const name = letter + number
+  return WORD_NAMES.includes(name) ? `${name} is not allowed` : 'a word without a model'
 }
 
 /**

@@ -4,6 +4,7 @@ import type { MachineLimits } from '../../mpf/gcode/limits.ts'
 import { Machine } from '../../mpf/gcode/machine.ts'
 import type { ModalState } from '../../mpf/gcode/modal.ts'
 import { LineScanner } from '../../mpf/gcode/scanner.ts'
+import { FORMAT_TABLES } from '../../mpf/gcode/tables.ts'
 
 export const MM = 1e6
 export const LIMITS: MachineLimits = {
@@ -63,7 +64,7 @@ export function stateAfter(...lines: readonly string[]): ModalState {
 
 export const xyz = ({ xNm, yNm, zNm }: ModalState) => [xNm / MM, yNm / MM, zNm / MM]
 export const scan = (line: string) => {
-  const scanner = new LineScanner()
+  const scanner = new LineScanner(FORMAT_TABLES)
   scanner.scan(Buffer.from(`${line}\n`, 'latin1'), 0)
   return scanner
 }

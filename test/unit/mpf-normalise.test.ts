@@ -6,7 +6,7 @@ import { test } from 'tap'
 import { MpfError, ProgramPacker, policyFor } from '#mpf'
 import { isLayerComment } from '../../mpf/gcode/layers.ts'
 import { createNormaliseReport, normaliseLines } from '../../mpf/gcode/normalise.ts'
-import { WORD_NAMES } from '../../mpf/gcode/scanner.ts'
+import { WORD_NAMES } from '../../mpf/gcode/tables.ts'
 import { inspectFile, PROFILE, reader, readFileText, sealText, source } from '../fakes/mpf-world.ts'
 import { sharedPath } from '../shared.ts'
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { zstdDecompressSync } from 'node:zlib'
 import { test } from 'tap'
 import { ProgramPacker } from '#mpf'
-import { WORD_NAMES } from '../../mpf/gcode/scanner.ts'
+import { WORD_NAMES } from '../../mpf/gcode/tables.ts'
 import { PROFILE, reader, readFileText, sealText, source } from '../fakes/mpf-world.ts'
 
 const SAMPLES = join(import.meta.dirname, '../samples/slicers')
