@@ -1,6 +1,6 @@
 /** mpfctl against a control socket: what it asks, what it shows, how it exits. */
 import { spawn } from 'node:child_process'
-import { symlink } from 'node:fs/promises'
+import { readFile, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { createAdvisor } from '../../firmware/ctl/advice.ts'
@@ -84,6 +84,18 @@ test('tells a refusal by its code, with the advice of the document, and exits 4'
       advice: advice?.action,
     },
   })
+})
+
+test('a preview goes to standard output as SVG, or to a private file as PNG', async t => {
+  const svg = '<svg viewBox="0 0 40 20"><path stroke="hsl(10 70% 45%)" d="M0 0l40 20"/></svg>\n'
+  const bytes = Buffer.from(svg).toString('base64')
+  const server = await serverFor(t, { 'jobs.preview': () => ({ type: 'image/svg+xml', bytes }) })
+  t.match(await ctl(server, 'preview 3f2a'), { code: 0, out: svg })
+  const file = join(t.testdir(), 'part.png')
+  t.match(await ctl(server, `preview 3f2a --png ${file}`), { code: 0, out: '' })
+  t.equal((await readFile(file)).toString('latin1', 1, 4), 'PNG')
+  t.equal((await stat(file)).mode & 0o777, 0o600)
+  t.match(await ctl(server, 'preview 3f2a --png /nonexistent/part.png'), { code: 2 })
 })
 
 test('exits 2 for a command line it does not know', async t => {
