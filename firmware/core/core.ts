@@ -22,6 +22,7 @@ import { isFinal } from './journal/job-states.ts'
 import type { Journal } from './journal/journal.ts'
 import { createOperations } from './operations.ts'
 import { type CorePorts, type Parts, prepareParts } from './parts.ts'
+import { keepFloor } from './raise-clock.ts'
 import { recover } from './recovery.ts'
 import type { Spool } from './spool.ts'
 import { watchClock } from './trusted-time.ts'
@@ -129,7 +130,7 @@ function startTasks(
   control: ControlServer,
   received: readonly string[],
 ): void {
-  const { ports, journal, machine, openJob, tasks } = parts
+  const { config, ports, journal, machine, openJob, tasks } = parts
   const { preflight } = parts.reports
   const admission = new AdmissionQueue({
     journal,
@@ -145,7 +146,12 @@ function startTasks(
   tasks.start(signal => closeAtEnd(engine, signal))
   tasks.start(signal => control.reportProgress(signal))
   tasks.start(signal => parts.trust.watch(ports.clock, signal))
-  tasks.start(signal => watchClock(parts.time, { journal, clock: ports.clock }, signal))
+  const keepFloorHere = (floorMs: number) =>
+    keepFloor(config.stateDirectory, floorMs).catch((error: unknown) => {
+      ports.log.warn({ err: error }, 'the time was not kept') // the journal has it too
+    })
+  const watching = { journal, clock: ports.clock, keepFloor: keepFloorHere }
+  tasks.start(signal => watchClock(parts.time, watching, signal))
   startIntake(parts, id => admission.push(id))
 }
 

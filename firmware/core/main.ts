@@ -12,14 +12,12 @@ import { endOnSignals } from '#lib/end-on-signals.ts'
 import { createLogger, type Logger } from '#lib/logger.ts'
 import { openPrint } from './admission/checklist.ts'
 import { preflightInThread } from './admission/preflight.ts'
+import { BUILD_AT_MS } from './build-time.ts'
 import { startCore } from './core.ts'
 import { CoreError } from './errors.ts'
 import { controllersOpener } from './open-controllers.ts'
 
 const USAGE = 'usage: mpfd --config FILE [--simulate [--simulator-option=OPTION]...]\n'
-/** The day this version was made: no clock that is behind it is right. */
-const BUILD_AT_MS = Date.UTC(2026, 10, 22)
-
 const EXIT = { ok: 0, fault: 1, usage: 2, config: 78 } as const
 
 /** Runs until a signal or a fault; resolves with the exit status. */

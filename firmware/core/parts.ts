@@ -22,6 +22,7 @@ import type { JournalObserver } from './journal/database.ts'
 import { Journal } from './journal/journal.ts'
 import { createLogSigner, type LogSigner, loadLogKey } from './log-signer.ts'
 import { type PrinterKeyFiles, PrinterKeys } from './printer-keys.ts'
+import { RAISED_MARK } from './raise-clock.ts'
 import { Settings } from './settings.ts'
 import { Spool } from './spool.ts'
 import { TrustStore } from './trust-store.ts'
@@ -89,7 +90,8 @@ export async function prepareParts(
   stack.use(journal)
   const floorMs = journal.floor('trusted-time')
   const { buildAtMs, isClockSynchronised: isSynchronised = isFollowingTimeServer } = ports
-  const time = createTrustedTime({ clock, buildAtMs, floorMs, isSynchronised })
+  const isRaised = () => existsSync(RAISED_MARK)
+  const time = createTrustedTime({ clock, buildAtMs, floorMs, isSynchronised, isRaised })
   const ledger = stack.use(new CommandLedger(join(stateDirectory, 'commands.sqlite')))
   const keyFiles = keyFilesOf(config)
   const spoolDirectory = join(stateDirectory, 'spool')

@@ -33,8 +33,10 @@ export function createTrustedTime(options: {
   readonly floorMs: number
   /** True while the wall clock follows a time server. */
   readonly isSynchronised?: () => boolean
+  /** True while the wall clock is no more than what `mpfd-clock` raised it to. */
+  readonly isRaised?: () => boolean
 }): TrustedTime {
-  const { clock, isSynchronised } = options
+  const { clock, isSynchronised, isRaised } = options
   let isFirst = options.floorMs === 0
   let known = {
     atMs: Math.max(options.buildAtMs, options.floorMs),
@@ -45,6 +47,9 @@ export function createTrustedTime(options: {
       const floorMs = Math.trunc(known.atMs + (clock.nowMs() - known.sinceMs))
       const wallMs = Math.trunc(clock.wallMs())
       if (wallMs < floorMs) return { atMs: floorMs, quality: 'floor', floorMs }
+      // It runs on from the last time that was known: for how long the power was off nobody can say.
+      if (isRaised?.() === true && isSynchronised?.() !== true)
+        return { atMs: wallMs, quality: 'floor', floorMs }
       const isWithin = wallMs - floorMs <= MAX_LEAP_MS
       if (!isWithin && !isFirst && isSynchronised?.() !== true)
         return { atMs: wallMs, quality: 'unconfirmed', floorMs }
@@ -63,7 +68,16 @@ export function createTrustedTime(options: {
 /** Records when the wall clock leaves what is known, and when it fits again, until the signal aborts. */
 export async function watchClock(
   time: TrustedTime,
-  { journal, clock }: { readonly journal: Journal; readonly clock: Clock },
+  {
+    journal,
+    clock,
+    keepFloor,
+  }: {
+    readonly journal: Pick<Journal, 'record'>
+    readonly clock: Clock
+    /** Told every minute what no clock may be behind. */
+    readonly keepFloor: (floorMs: number) => Promise<void>
+  },
   signal: AbortSignal,
 ): Promise<void> {
   let isUnconfirmed = false
@@ -78,6 +92,7 @@ export async function watchClock(
       } else journal.record({ type: 'clock.confirmed', message: `quality ${quality}` })
     }
     isUnconfirmed = isNow
+    await keepFloor(floorMs)
     await clock.sleep(WATCH_MS, signal)
   }
 }
