@@ -17,6 +17,7 @@ export const CLOUD_ERROR_CODES = [
   'CLOUD_BROKER_BUSY', // the broker is busy or shutting down
   'CLOUD_BROKER_CLIENT_ID', // the broker does not accept the client id
   'CLOUD_BROKER_VERSION', // the broker speaks neither MQTT 5 nor 3.1.1
+  'CLOUD_UNANSWERED', // the broker closed the connection instead of answering: another MQTT version, or a refused certificate
   'CLOUD_BROKER_QUOTA', // a quota of the broker is exceeded
   'CLOUD_BROKER_REFUSED', // another refusal by the broker
   'CLOUD_ACL', // the broker refused a message by its access rules
@@ -29,8 +30,8 @@ export const CLOUD_ERROR_CODES = [
   'CLOUD_STORE', // the outbox cannot be read or written
   'CLOUD_OFFER', // a job offer that cannot be accepted
   'CLOUD_BLOCK', // a block of an offered file is not what was signed
-] as const
   'CLOUD_DOWNLOAD', // the HTTPS server of an offer answered something else than the bytes asked for
+] as const
 
 export type CloudErrorCode = (typeof CLOUD_ERROR_CODES)[number]
 

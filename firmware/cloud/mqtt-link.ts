@@ -90,7 +90,7 @@ export async function readPinned(path: string): Promise<string> {
 
 /**
  * Opens a link: TLS verified against the pinned authorities, CONNACK, subscriptions.
- * @throws CloudError CLOUD_UNREACHABLE, CLOUD_TIMEOUT, CLOUD_TLS_*, CLOUD_BROKER_*, CLOUD_ACL; the signal's reason
+ * @throws CloudError CLOUD_UNREACHABLE, CLOUD_TIMEOUT, CLOUD_TLS_*, CLOUD_BROKER_*, CLOUD_UNANSWERED, CLOUD_ACL; the signal's reason
  */
 export async function openLink(options: LinkOptions): Promise<Link> {
   const endpoint = `${options.host}:${options.port}`
@@ -142,6 +142,8 @@ class LinkOpening {
   readonly #closed = Promise.withResolvers<CloudError | undefined>()
   #cause: CloudError | undefined
   #isOurs = false
+  #isAnswered = false
+  #isClosed = false
 
   constructor(socket: TLSSocket, options: LinkOptions, endpoint: string) {
     this.#socket = socket
@@ -215,10 +217,11 @@ class LinkOpening {
     const { signal } = this.#options
     const onAbort = () => reject(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    this.#client.once('connect', packet => resolve(packet.properties?.receiveMaximum ?? MAX_WINDOW))
-    void this.#closed.promise.then(cause =>
-      reject(cause ?? new CloudError('CLOUD_LOST', `${this.#endpoint}: closed before CONNACK`)),
-    )
+    this.#client.once('connect', packet => {
+      this.#isAnswered = true
+      resolve(packet.properties?.receiveMaximum ?? MAX_WINDOW)
+    })
+    void this.#closed.promise.then(cause => reject(cause ?? this.#lost()))
     return promise.finally(() => signal.removeEventListener('abort', onAbort))
   }
 
@@ -241,15 +244,22 @@ class LinkOpening {
     return promise
   }
 
+  #lost(): CloudError {
+    return this.#isAnswered
+      ? new CloudError('CLOUD_LOST', `${this.#endpoint}: connection closed`)
+      : new CloudError('CLOUD_UNANSWERED', `${this.#endpoint}: closed instead of a CONNACK`)
+  }
+
   #close(): void {
+    this.#isClosed = true
     this.#socket.destroy()
-    const lost = new CloudError('CLOUD_LOST', `${this.#endpoint}: connection closed`)
-    this.#closed.resolve(this.#isOurs ? undefined : (this.#cause ?? lost))
+    this.#closed.resolve(this.#isOurs ? undefined : (this.#cause ?? this.#lost()))
   }
 
   async #end(): Promise<void> {
     this.#isOurs = true
-    await this.#client.endAsync().catch(() => undefined)
+    // On a client that is closed already, mqtt.js never answers.
+    if (!this.#isClosed) await this.#client.endAsync().catch(() => undefined)
     this.#socket.destroy()
     this.#closed.resolve(undefined)
   }

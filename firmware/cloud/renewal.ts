@@ -5,7 +5,7 @@ import { recoverIdentity, renewIdentity } from './enrol.ts'
 import { CloudError } from './errors.ts'
 import { isRenewalDue, type SlotIdentity } from './identity.ts'
 import { type Link, openLink, readPinned } from './mqtt-link.ts'
-import { parseEndpoint } from './supervisor.ts'
+import { mayBeOld, parseEndpoint } from './supervisor.ts'
 
 const LOOK_MS = 6 * 3_600_000
 const RETRY_BASE_MS = 60_000
@@ -124,8 +124,8 @@ async function prove(
       })
     try {
       await using _ = await open(5).catch(error => {
-        if (codeOf(error) !== 'CLOUD_BROKER_VERSION') throw error
-        return open(4)
+        if (error instanceof CloudError && mayBeOld(error)) return open(4)
+        throw error
       })
       return
     } catch (error) {

@@ -48,7 +48,7 @@ export async function superviseLink(
   signal: AbortSignal,
 ): Promise<void> {
   const { endpoints, clock, random } = options
-  /** Endpoints whose broker does not speak MQTT 5. */
+  /** Endpoints that are next spoken to in 3.1.1: their broker refused 5. A refusal of that too makes it 5 again. */
   const olds = new Set<Endpoint>()
   let failures = 0
   for (let turn = 0; !signal.aborted; turn++) {
@@ -58,14 +58,21 @@ export async function superviseLink(
     const refusal = await session(options, endpoint, olds, signal)
     if (signal.aborted) return
     failures = clock.nowMs() - sinceMs > GOOD_SESSION_MS ? 0 : failures + 1
-    if (refusal?.code === 'CLOUD_BROKER_VERSION' && !olds.has(endpoint)) {
-      olds.add(endpoint)
-      turn -= 1
-      continue
+    if (refusal && mayBeOld(refusal)) {
+      if (!olds.delete(endpoint)) {
+        olds.add(endpoint)
+        turn -= 1
+        continue
+      }
     }
     if (refusal) await options.onRefused(refusal)
     await clock.sleep(delayMs(failures, random), signal).catch(() => undefined)
   }
+}
+
+/** Brokers before MQTT 5 refuse its CONNECT with a code (3.1.1, 3.2.2.3) or just close (RabbitMQ before 3.13). */
+export function mayBeOld({ code }: CloudError): boolean {
+  return code === 'CLOUD_BROKER_VERSION' || code === 'CLOUD_UNANSWERED'
 }
 
 async function session(

@@ -23,6 +23,9 @@ import { certifyPrinter, issueServer, pemOf } from '../../fleet/ca.ts'
 import { Ingest, type IngestOptions } from '../../fleet/ingest.ts'
 import { FleetStore } from '../../fleet/store.ts'
 import { createTenant, type Tenant } from '../../fleet/tenant.ts'
+import { startNats } from './broker-nats.ts'
+import type { BrokerCluster } from './broker-nodes.ts'
+import { startRabbit } from './broker-rabbit.ts'
 import { type BrokerFiles, startAedes, startMosquitto, type TestBroker } from './cloud-broker.ts'
 
 export const log = createLogger({
@@ -43,12 +46,34 @@ export interface Running<T> extends AsyncDisposable {
   readonly value: T
 }
 
-export async function fleet(kind: 'mosquitto' | 'aedes'): Promise<Fleet> {
+/** Every broker, each name with its own certificate; NATS and RabbitMQ know the printers P-1 and P-2. */
+const BROKERS = {
+  aedes: (_directory: string, files: BrokerFiles) => startAedes(files),
+  mosquitto: startMosquitto,
+  nats: (directory: string, files: BrokerFiles) => startNats(directory, files, NAMES, 1),
+  rabbitmq: (directory: string, files: BrokerFiles) => startRabbit(directory, files, NAMES, 1),
+} as const
+export type BrokerKind = keyof typeof BROKERS
+const NAMES = { fleet: 'fleet', devices: ['P-1', 'P-2'] }
+
+export const fleet = (kind: BrokerKind): Promise<Fleet> => fleetOver(BROKERS[kind])
+
+/** A fleet over three nodes of one broker. */
+export async function clusterFleet(
+  kind: 'nats' | 'rabbitmq',
+): Promise<Fleet & { readonly broker: BrokerCluster }> {
+  const start = kind === 'nats' ? startNats : startRabbit
+  return fleetOver((directory, files) => start(directory, files, NAMES, 3))
+}
+
+async function fleetOver<B extends TestBroker>(
+  start: (directory: string, files: BrokerFiles) => Promise<B>,
+): Promise<Fleet & { readonly broker: B }> {
   const directory = await mkdtemp(join(tmpdir(), 'cloud-'))
   const tenant = await createTenant(join(directory, 'tenant'), 'test', Date.now())
   const server = issueServer(tenant.authority, ['localhost', '127.0.0.1'], Date.now())
   const files = { ca: tenant.authority.certPem, cert: server.certPem, key: server.keyPem }
-  const broker = kind === 'aedes' ? await startAedes(files) : await startMosquitto(directory, files)
+  const broker = await start(directory, files)
   const store = new FleetStore(join(directory, 'fleet.sqlite'))
   return {
     ...{ directory, tenant, broker, files, store },
@@ -56,7 +81,7 @@ export async function fleet(kind: 'mosquitto' | 'aedes'): Promise<Fleet> {
       const ending = new AbortController()
       const ingest = new Ingest({
         ...{ tenant, store, clock: systemClock, random: () => 0.05, worker: 'fleet-1' },
-        endpoints: [{ host: 'localhost', port: broker.port }],
+        endpoints: broker.ports.map(port => ({ host: 'localhost', port })),
         ca: tenant.authority.certPem,
         witness: await tenant.key('witness'),
         ...more,
@@ -119,7 +144,7 @@ export async function printer(
     keys: { printerKeyFile: keyFile },
     log: { level: 'silent' },
     cloud: {
-      endpoints: [`mqtts://localhost:${on.broker.port}`],
+      endpoints: on.broker.ports.map(port => `mqtts://localhost:${port}`),
       caFile,
       identityDirectory: join(directory, 'identity'),
       stateDirectory: join(directory, 'cloud'),

@@ -17,6 +17,8 @@ export interface BrokerFiles {
 
 export interface TestBroker extends AsyncDisposable {
   readonly port: number
+  /** Of every node; `port` is the first. */
+  readonly ports: readonly number[]
   /** SIGKILL; nothing is saved. */
   kill(): Promise<void>
   /** Listens on the same port again. */
@@ -63,7 +65,7 @@ export async function startMosquitto(directory: string, files: BrokerFiles): Pro
     await once(child, 'exit')
   }
   await start()
-  return { port, kill, restart: start, [Symbol.asyncDispose]: kill }
+  return { port, ports: [port], kill, restart: start, [Symbol.asyncDispose]: kill }
 }
 
 /** aedes over TLS. Killing it loses everything it held, as a SIGKILL would. */
@@ -72,6 +74,7 @@ export async function startAedes(files: BrokerFiles): Promise<TestBroker> {
   const { port } = broker
   return {
     port,
+    ports: [port],
     kill: async () => broker[Symbol.asyncDispose](),
     async restart() {
       broker = await startEmbeddedBroker({ port, ...files })

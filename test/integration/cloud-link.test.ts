@@ -1,10 +1,12 @@
-/** A printer and its cloud over a broker nobody trusts: the same tests over the embedded broker and over Mosquitto with the shipped configuration. */
+/** A printer and its cloud over a broker nobody trusts: the same tests over the embedded broker, Mosquitto with the shipped configuration, NATS and RabbitMQ. */
 import { createHash, generateKeyPairSync } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { topicOf } from '#cloud'
 import { makeOffer, sendBlocks } from '../../fleet/jobs.ts'
+import { hasNats } from '../fakes/broker-nats.ts'
+import { hasRabbit } from '../fakes/broker-rabbit.ts'
 import {
   type Fleet,
   fleet,
@@ -16,12 +18,17 @@ import {
 import { hasMosquitto } from '../fakes/cloud-broker.ts'
 import { type DeskPrinter, program, seal } from '../fakes/core-printer.ts'
 
-const BROKERS = ['aedes', 'mosquitto'] as const
+const BROKERS = [
+  ['aedes', true],
+  ['mosquitto', hasMosquitto],
+  ['nats', hasNats],
+  ['rabbitmq', hasRabbit],
+] as const
 
 function eachBroker(title: string, body: (t: Test, on: Fleet) => Promise<void>): void {
-  for (const kind of BROKERS) {
-    if (kind === 'mosquitto' && !hasMosquitto) {
-      process.stderr.write(`mosquitto is not installed: "${title}" runs over aedes only\n`)
+  for (const [kind, isInstalled] of BROKERS) {
+    if (!isInstalled) {
+      process.stderr.write(`${kind} is not installed: "${title}" is not tried with it\n`)
       continue
     }
     test(`${kind}: ${title}`, async t => {
