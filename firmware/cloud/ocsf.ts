@@ -3,6 +3,7 @@
 import type { EventView } from '#lib/control-protocol.ts'
 import { canonicalEntry, entryOfView } from '#lib/event-chain.ts'
 import { syslogText } from '#lib/syslog.ts'
+import { objectsOf } from './ocsf-objects.ts'
 import { OCSF_CLASS, OCSF_ROWS, type OcsfRow } from './ocsf-table.ts'
 
 /** Of which printer the records speak. */
@@ -49,7 +50,7 @@ export function ocsfRecord(event: EventView, device: OcsfDevice): OcsfRecord {
     ...(event.code !== null && { status_code: event.code }),
     ...(row.disposition !== undefined && { disposition_id: row.disposition }),
     ...(row.action !== undefined && { action_id: row.action }),
-    ...findingOf(row, event),
+    ...objectsOf(row, event, device),
     device: {
       uid: device.serial,
       type_id: DEVICE_TYPE_OTHER,
@@ -85,12 +86,6 @@ function severityOf({ severity, onLastDay }: OcsfRow, { atMs, detail }: EventVie
   const { notAfterMs } = detail
   const isLastDay = typeof notAfterMs === 'number' && notAfterMs - atMs <= DAY_MS
   return isLastDay ? (onLastDay ?? severity) : severity
-}
-
-/** Finding classes require what was found. */
-function findingOf(row: OcsfRow, event: EventView): Readonly<Record<string, unknown>> {
-  if (row.class !== 2003 && row.class !== 2004) return {}
-  return { finding_info: { uid: event.hash.slice(0, 32), title: event.type } }
 }
 
 /** A UUIDv7 (RFC 9562) that both ends derive: the event's time and its hash. */

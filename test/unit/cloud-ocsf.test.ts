@@ -1,8 +1,10 @@
 /** Every event has its OCSF row; a record proves its event and carries no name of a file. */
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { test } from 'tap'
 import type { EventView } from '#lib/control-protocol.ts'
 import { COURIER_EVENTS } from '#lib/control-protocol.ts'
-import { ocsfRecord, syslogLine } from '../../firmware/cloud/ocsf.ts'
+import { type OcsfRecord, ocsfRecord, syslogLine } from '../../firmware/cloud/ocsf.ts'
 import { OCSF_ROWS } from '../../firmware/cloud/ocsf-table.ts'
 import { EVENTS } from '../../firmware/core/journal/events.ts'
 
@@ -24,6 +26,52 @@ test('every event of the core has a row', async t => {
   const missing = Object.keys(EVENTS).filter(type => !(type in OCSF_ROWS))
   t.same(missing, [])
   for (const type of COURIER_EVENTS) t.ok(type in EVENTS, type)
+})
+
+const { default: Ajv2020 } = await import('ajv/dist/2020.js')
+const schema = JSON.parse(
+  readFileSync(new URL('../vectors/ocsf/ocsf-1.8.0.schema.json', import.meta.url), 'utf8'),
+)
+const ajv = new Ajv2020.Ajv2020({ allErrors: true, allowUnionTypes: true }).addSchema(
+  schema,
+  'ocsf',
+)
+
+/** What OCSF 1.8.0 has against a record; empty when nothing. */
+function faults(record: OcsfRecord): readonly string[] {
+  const isValid = ajv.getSchema(`ocsf#/$defs/${record.class_uid}`)
+  if (!isValid) return [`no class ${record.class_uid}`]
+  if (isValid(record)) return []
+  return (isValid.errors ?? []).map(({ instancePath, message, params }) =>
+    [instancePath, message, JSON.stringify(params)].join(' '),
+  )
+}
+
+/** Detail as docs/events.md has it, text for each member; numbers where the core writes numbers. */
+const NUMBERS = /^(?:sizeBytes|count|notAfterMs|days|from|to)$/
+const detailOf = (members: readonly string[]) =>
+  Object.fromEntries(members.map(name => [name, NUMBERS.test(name) ? 5 : `a ${name}`]))
+
+test('the record of every event is valid OCSF 1.8.0, with its detail and without', async t => {
+  const table = await readFile('docs/events.md', 'utf8')
+  for (const type of Object.keys(EVENTS)) {
+    const [, members = ''] =
+      new RegExp(`^\\| \`${type}\` \\|[^|]*\\|[^|]*\\|(.*)\\|$`, 'm').exec(table) ?? []
+    const names = members.replace(/\(.*?\)/g, '').split(',')
+    const detail = detailOf(names.map(name => name.trim()).filter(name => name !== ''))
+    const whole = { ...EVENT, type, detail, job: 'j-1', code: 'A_CODE' }
+    t.same(faults(ocsfRecord(whole, DEVICE)), [], type)
+    const bare = { ...EVENT, type, detail: {}, job: null, code: null }
+    t.same(faults(ocsfRecord(bare, DEVICE)), [], `${type}, bare`)
+  }
+})
+
+test('the schema refuses a record that lacks what its class requires, or has what OCSF has not', async t => {
+  const record = ocsfRecord(EVENT, DEVICE)
+  const { file: _, ...lacking } = record
+  t.match(faults(lacking as OcsfRecord), [/required property 'file'/])
+  t.match(faults({ ...record, colour: 'red' }), [/additional properties/])
+  t.match(faults({ ...record, activity_id: 15 }), [/allowed values/])
 })
 
 test('type ids are class times 100 plus activity, as OCSF has them', async t => {
