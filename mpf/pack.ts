@@ -2,7 +2,7 @@
 
 import { blockDigest, compressBlock } from './blocks.ts'
 import { MpfError } from './errors.ts'
-import { createGeometryMeter } from './gcode/geometry.ts'
+import { PartMeter } from './gcode/geometry.ts'
 import { isLayerComment } from './gcode/layers.ts'
 import { type MachineLimits, NO_LIMITS } from './gcode/limits.ts'
 import { Machine } from './gcode/machine.ts'
@@ -50,7 +50,7 @@ export class ProgramPacker {
   readonly #measure: Machine
   readonly #check: Machine | undefined
   readonly #comments = new SlicerComments()
-  readonly #meter = createGeometryMeter()
+  readonly #meter = new PartMeter()
   /** The lines being measured, and which of them were refused: each is named once. */
   #block: readonly Buffer[] = []
   readonly #refusedHere = new Set<number>()

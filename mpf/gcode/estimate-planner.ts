@@ -98,15 +98,16 @@ export class TrapezoidPlanner {
     const asked = travelSq === 0 ? retract : e === 0 ? travel : print
     const feed = (move[4] as number) > 0 ? (move[4] as number) : DEFAULT_FEED_MM_PER_S
     this.#lengthMm[at] = lengthMm
-    this.#acceleration[at] = Math.min(asked, lengthMm / tightest(move, perMaxAcceleration))
-    this.#nominal[at] = Math.min(feed, lengthMm / tightest(move, perMaxFeed))
+    this.#acceleration[at] = within(asked, lengthMm, tightest(move, perMaxAcceleration))
+    this.#nominal[at] = within(feed, lengthMm, tightest(move, perMaxFeed))
     this.#tags[at] = tag
     // Marlin takes the extruder into the direction only where it moves.
-    const norm = e === 0 || perJerk ? lengthMm : Math.sqrt(travelSq + e * e)
+    const perNorm = 1 / (e === 0 || perJerk ? lengthMm : Math.sqrt(travelSq + e * e))
+    const [turn, before] = [this.#turn, this.#unit]
     for (let axis = 0; axis < 4; axis++) {
-      const unit = (move[axis] as number) / norm
-      this.#turn[axis] = unit - (this.#unit[axis] as number)
-      this.#unit[axis] = unit
+      const unit = (move[axis] as number) * perNorm
+      turn[axis] = unit - (before[axis] as number)
+      before[axis] = unit
     }
     if (perJerk) this.#limitByJerk(at, perJerk)
     else this.#limitByJunction(at)
@@ -154,15 +155,17 @@ export class TrapezoidPlanner {
     this.#firstEntry = exit
     const squares = entry * entry + exit * exit
     const rampsMm = (nominal * nominal - squares / 2) / acceleration
-    // A move entered faster than it can brake has no peak above its ends: constant deceleration.
-    const peak = Math.max(entry, exit, Math.sqrt(acceleration * lengthMm + squares / 2))
-    const isCruising = rampsMm <= lengthMm
-    const isBraking = !isCruising && peak <= Math.max(entry, exit)
-    this.#planned[0] = isCruising
-      ? (2 * nominal - entry - exit) / acceleration + (lengthMm - rampsMm) / nominal
-      : isBraking
+    if (rampsMm <= lengthMm)
+      this.#planned[0] =
+        (2 * nominal - entry - exit) / acceleration + (lengthMm - rampsMm) / nominal
+    else {
+      // A move entered faster than it can brake has no peak above its ends: constant deceleration.
+      const peakSq = acceleration * lengthMm + squares / 2
+      const isBraking = peakSq <= Math.max(entry * entry, exit * exit)
+      this.#planned[0] = isBraking
         ? (2 * lengthMm) / (entry + exit)
-        : (2 * peak - entry - exit) / acceleration
+        : (2 * Math.sqrt(peakSq) - entry - exit) / acceleration
+    }
     this.#moves.add(this.#planned, this.#tags[at] as number)
   }
 
@@ -184,9 +187,10 @@ export class TrapezoidPlanner {
     }
     const { perMaxAcceleration, junctionDeviation } = this.settings
     const chord = Math.sqrt(turnSq)
-    const limit = Math.min(
+    const limit = within(
       this.#acceleration[at] as number,
-      chord / tightest(turn, perMaxAcceleration),
+      chord,
+      tightest(turn, perMaxAcceleration),
     )
     const sinHalf = Math.sqrt(0.5 * (1 - cos))
     let entrySq = Math.min(nominalSq, (limit * junctionDeviation * sinHalf) / (1 - sinHalf))
@@ -209,14 +213,19 @@ export class TrapezoidPlanner {
   }
 }
 
+/** `asked`, or what the tightest axis leaves of it along `length`; without a division where it leaves all. */
+function within(asked: number, length: number, tightestAxis: number): number {
+  return asked * tightestAxis <= length ? asked : length / tightestAxis
+}
+
 /** The largest part of a way beside what its axis allows; 0 where none is. */
 function tightest(way: Float64Array, inverses: Float64Array): number {
-  return Math.max(
-    Math.abs((way[0] as number) * (inverses[0] as number)),
-    Math.abs((way[1] as number) * (inverses[1] as number)),
-    Math.abs((way[2] as number) * (inverses[2] as number)),
-    Math.abs((way[3] as number) * (inverses[3] as number)),
-  )
+  let most = Math.abs((way[0] as number) * (inverses[0] as number))
+  for (let axis = 1; axis < 4; axis++) {
+    const part = Math.abs((way[axis] as number) * (inverses[axis] as number))
+    if (part > most) most = part
+  }
+  return most
 }
 
 /** The angle two unit vectors `chord` apart enclose, up to 45 degrees: 2 asin(chord / 2) to 1 in 5,000, without its cost. */

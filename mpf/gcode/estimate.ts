@@ -6,8 +6,9 @@ import type { Kinematics } from './estimate-kinematics.ts'
 import { type LayerEstimate, LayerTable } from './estimate-layers.ts'
 import { TrapezoidPlanner } from './estimate-planner.ts'
 import { EstimateSettings } from './estimate-settings.ts'
+import { PartMeter } from './geometry.ts'
 import { isLayerComment } from './layers.ts'
-import type { LineListener, MoveListener, ProgramListeners } from './machine.ts'
+import type { LineListener, MoveListener, ProgramListeners } from './listeners.ts'
 import { TOOLS } from './modal.ts'
 import { EMPTY, type LineScanner } from './scanner.ts'
 import { WORD_NAMES } from './tables.ts'
@@ -54,10 +55,7 @@ export class PrintEstimator {
   readonly #settings: EstimateSettings
   readonly #layers = new LayerTable()
   readonly #filamentNm = new Float64Array(TOOLS)
-  readonly #minNm = new Float64Array(3).fill(Infinity)
-  readonly #maxNm = new Float64Array(3).fill(-Infinity)
-  #extrusionMoves = 0
-  #travelMoves = 0
+  readonly #part = new PartMeter()
   #filamentMoves = 0
   #dwellS = 0
   /** The arc whose move comes next. */
@@ -86,14 +84,11 @@ export class PrintEstimator {
       dwellS: this.#dwellS,
       lines: sum(({ lines }) => lines),
       commands: sum(({ commands }) => commands),
-      extrusionMoves: this.#extrusionMoves,
-      travelMoves: this.#travelMoves,
+      extrusionMoves: this.#part.extrusionMoves,
+      travelMoves: this.#part.travelMoves,
       filamentMoves: this.#filamentMoves,
       filamentUm: [...this.#filamentNm].map(nm => Math.round(nm / NM_PER_UM)),
-      box:
-        this.#extrusionMoves === 0
-          ? undefined
-          : { minUm: micrometres(this.#minNm), maxUm: micrometres(this.#maxNm) },
+      box: this.#part.box(),
       layers,
     }
   }
@@ -125,12 +120,13 @@ export class PrintEstimator {
     const { flow, speed, tool } = this.#settings
     const fedNm = eNm * flow
     const move = this.#planner.move
-    let isTravelling = false
-    for (let axis = 0; axis < 3; axis++) {
-      const way = (to[axis] as number) - (from[axis] as number)
-      move[axis] = way * MM_PER_NM
-      if (way !== 0) isTravelling = true
-    }
+    const x = (to[0] as number) - (from[0] as number)
+    const y = (to[1] as number) - (from[1] as number)
+    const z = (to[2] as number) - (from[2] as number)
+    const isTravelling = x !== 0 || y !== 0 || z !== 0
+    move[0] = x * MM_PER_NM
+    move[1] = y * MM_PER_NM
+    move[2] = z * MM_PER_NM
     move[3] = fedNm * MM_PER_NM
     move[4] = feedUmPerMin * UM_PER_MIN_TO_MM_PER_S * speed
     this.#filamentNm[tool] = (this.#filamentNm[tool] as number) + fedNm
@@ -154,36 +150,14 @@ export class PrintEstimator {
   }
 
   #countMove(from: Float64Array, to: Float64Array, isExtruding: boolean): void {
-    if (!isExtruding) {
-      this.#travelMoves++
-      return
-    }
-    this.#extrusionMoves++
-    const min = this.#minNm
-    const max = this.#maxNm
-    for (let axis = 0; axis < 3; axis++) {
-      const a = from[axis] as number
-      const b = to[axis] as number
-      min[axis] = Math.min(min[axis] as number, a, b)
-      max[axis] = Math.max(max[axis] as number, a, b)
-    }
-    if (!this.#arc) return
+    this.#part.add(from, to, isExtruding)
+    if (!this.#arc || !isExtruding) return
     const [fromX, fromY] = [from[0] as number, from[1] as number]
     const [toX, toY] = [to[0] as number, to[1] as number]
     const [lowX, lowY, highX, highY] = arcBounds({ fromX, fromY, toX, toY, ...this.#arc })
-    this.#widen(0, lowX)
-    this.#widen(0, highX)
-    this.#widen(1, lowY)
-    this.#widen(1, highY)
+    this.#part.include(0, lowX)
+    this.#part.include(0, highX)
+    this.#part.include(1, lowY)
+    this.#part.include(1, highY)
   }
-
-  #widen(axis: number, nm: number): void {
-    if (nm < (this.#minNm[axis] as number)) this.#minNm[axis] = nm
-    if (nm > (this.#maxNm[axis] as number)) this.#maxNm[axis] = nm
-  }
-}
-
-function micrometres(nm: Float64Array): Point {
-  const [x = 0, y = 0, z = 0] = Array.from(nm, value => Math.round(value / NM_PER_UM))
-  return [x, y, z]
 }

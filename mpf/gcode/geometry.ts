@@ -1,44 +1,58 @@
-/** The part as the program draws it: the box of the ends of extruding moves, and how many moves it takes. */
+/** The part as a program draws it: the box of what is extruded, and how many moves it takes. */
 
 import type { PartGeometry } from '../metadata.ts'
-import type { MoveListener } from './machine.ts'
+import type { MoveListener } from './listeners.ts'
 
 const NM_PER_UM = 1000
 
-export interface GeometryMeter {
-  readonly onMove: MoveListener
-  /** Undefined when nothing is extruded. */
-  geometry(): PartGeometry | undefined
-}
+/** X, Y, Z in micrometres. */
+type Point = [x: number, y: number, z: number]
 
-/** Collects moves of a Machine. A move that travels and feeds filament extrudes; the box holds both its ends. */
-export function createGeometryMeter(): GeometryMeter {
-  const min = [Infinity, Infinity, Infinity]
-  const max = [-Infinity, -Infinity, -Infinity]
-  let [extrusionMoves, travelMoves] = [0, 0]
-  return {
-    onMove(from, to, eNm) {
-      const isTravelling = from[0] !== to[0] || from[1] !== to[1] || from[2] !== to[2]
-      if (!isTravelling) return
-      if (eNm <= 0) {
-        travelMoves++
-        return
-      }
-      extrusionMoves++
-      for (let axis = 0; axis < 3; axis++) {
-        const [a, b] = [from[axis] as number, to[axis] as number]
-        min[axis] = Math.min(a, b, min[axis] as number)
-        max[axis] = Math.max(a, b, max[axis] as number)
-      }
-    },
-    geometry() {
-      if (extrusionMoves === 0) return undefined
-      return { minUm: micrometres(min), maxUm: micrometres(max), extrusionMoves, travelMoves }
-    },
+/** Collects moves that travel. One that also feeds filament extrudes; the box holds both its ends. */
+export class PartMeter {
+  extrusionMoves = 0
+  travelMoves = 0
+  readonly #minNm = new Float64Array(3).fill(Infinity)
+  readonly #maxNm = new Float64Array(3).fill(-Infinity)
+
+  add(from: Float64Array, to: Float64Array, isExtruding: boolean): void {
+    if (!isExtruding) {
+      this.travelMoves++
+      return
+    }
+    this.extrusionMoves++
+    for (let axis = 0; axis < 3; axis++) {
+      this.include(axis, from[axis] as number)
+      this.include(axis, to[axis] as number)
+    }
+  }
+
+  /** Widens the box by what lies between the ends of a move. */
+  include(axis: number, nm: number): void {
+    if (nm < (this.#minNm[axis] as number)) this.#minNm[axis] = nm
+    if (nm > (this.#maxNm[axis] as number)) this.#maxNm[axis] = nm
+  }
+
+  /** Undefined when nothing is extruded. */
+  box(): { readonly minUm: Point; readonly maxUm: Point } | undefined {
+    if (this.extrusionMoves === 0) return undefined
+    return { minUm: micrometres(this.#minNm), maxUm: micrometres(this.#maxNm) }
+  }
+
+  /** What the metadata says (SPEC 6.5); undefined when nothing is extruded. */
+  geometry(): PartGeometry | undefined {
+    const { extrusionMoves, travelMoves } = this
+    const box = this.box()
+    return box && { ...box, extrusionMoves, travelMoves }
+  }
+
+  /** Collects every move of a Machine. */
+  readonly onMove: MoveListener = (from, to, eNm) => {
+    if (from[0] !== to[0] || from[1] !== to[1] || from[2] !== to[2]) this.add(from, to, eNm > 0)
   }
 }
 
-function micrometres(nm: readonly number[]): [number, number, number] {
-  const [x = 0, y = 0, z = 0] = nm.map(value => Math.round(value / NM_PER_UM))
+function micrometres(nm: Float64Array): Point {
+  const [x = 0, y = 0, z = 0] = Array.from(nm, value => Math.round(value / NM_PER_UM))
   return [x, y, z]
 }

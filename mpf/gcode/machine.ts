@@ -69,6 +69,7 @@ export class Machine {
   /** Runs a text of whole, LF-terminated lines. */
   run(text: Uint8Array): void {
     const scanner = this.#scanner
+    const isWhole = text.at(-1) === LF
     for (let at = 0; at < text.length; at++) {
       const from = at
       at = scanner.scan(text, from)
@@ -78,7 +79,7 @@ export class Machine {
       else if (scanner.word === MALFORMED) this.#refuse('MPF_GCODE', this.line, scanner.problem)
       else if (text[from] === SEMICOLON && isLayerComment(text, from, at)) this.layers++
     }
-    if (text.at(-1) !== LF) this.#refuse('MPF_GCODE', this.line, 'a last line without LF')
+    if (!isWhole) this.#refuse('MPF_GCODE', this.line, 'a last line without LF')
   }
 
   /** The state now. */
