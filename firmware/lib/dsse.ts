@@ -27,7 +27,10 @@ export type DsseVerdict =
       readonly message: string
     }
 
-const base64 = z.base64()
+/** The last character's unused bits must be zero: RFC 4648 section 3.5. */
+const base64 = z
+  .base64()
+  .refine(text => Buffer.from(text, 'base64').toString('base64') === text, 'not canonical base64')
 const envelopeSchema = z.strictObject({
   payloadType: z.string().max(128),
   payload: base64,
