@@ -4,6 +4,7 @@ import type { KeyObject } from 'node:crypto'
 import { z } from 'zod'
 import {
   type AckStatement,
+  type BatchHeader,
   CloudError,
   decodeBatch,
   type Endpoint,
@@ -14,14 +15,17 @@ import {
   parseTopic,
   STATEMENT,
   type Stream,
+  streamOf,
   superviseLink,
   topicOf,
 } from '#cloud'
 import type { Clock } from '#lib/clock.ts'
 import { signStatement } from '#lib/dsse.ts'
 import type { SigningKey } from '#mpf'
+import { expectBirth, isProvenBatch } from './batch-proof.ts'
 import { FleetError } from './errors.ts'
 import { entryOf, extendLog, type Head, logOf, openHead, proveHead } from './prove.ts'
+import { expectSegments } from './segments.ts'
 import type { FleetStore } from './store.ts'
 import type { Tenant } from './tenant.ts'
 
@@ -99,14 +103,13 @@ export class Ingest {
   async take(topic: string, payload: Uint8Array): Promise<void> {
     const parsed = parseTopic(topic)
     if (!parsed) return
-    const { store, clock } = this.#options
     const { device, name } = parsed
     try {
-      if (name === 'evt' || name === 'alm' || name === 'tele' || name === 'resp')
-        this.#batch(device, name, payload)
+      const stream = streamOf(name)
+      if (stream !== undefined) this.#batch(device, stream, payload)
       else if (name === 'req') this.#request(device, payload)
       else if (name === 'audit/cp') this.#head(device, payload)
-      else store.setFact(device, name, clock.wallMs(), JSON.parse(Buffer.from(payload).toString()))
+      else this.#tell(device, name, JSON.parse(Buffer.from(payload).toString()))
     } catch (error) {
       this.#alert(device, error)
     }
@@ -125,6 +128,8 @@ export class Ingest {
       throw new CloudError('CLOUD_MALFORMED', 'a batch under another topic than its own')
     if (stream === 'evt' && header.lost)
       throw new FleetError('FLEET_CHAIN_BROKEN', 'events told as lost')
+    if ((stream === 'tele' || stream === 'alm') && !this.#isProven(payload, header)) return
+    if (stream === 'seg') expectSegments(store, device, items)
     store.transact(() => {
       store.receive({
         ...{ device, stream, firstSeq: header.seq0, lost: header.lost, atMs: clock.wallMs() },
@@ -135,6 +140,23 @@ export class Ingest {
     })
     if (store.fact(device, 'birth') === undefined) this.#askBirth(device)
     this.#acknowledgeSoon(device)
+  }
+
+  #tell(device: string, name: string, value: unknown): void {
+    const { store, clock, tenant } = this.#options
+    const atMs = clock.wallMs()
+    if (name === 'birth') expectBirth(value, device, tenant.authority.certPem, atMs)
+    store.setFact(device, name, atMs, value)
+  }
+
+  #isProven(payload: Uint8Array, header: BatchHeader): boolean {
+    const { store, clock, tenant } = this.#options
+    const isProven = isProvenBatch(payload, header, {
+      ...{ birth: store.fact(header.dev, 'birth'), atMs: clock.wallMs() },
+      authority: tenant.authority.certPem,
+    })
+    if (!isProven) this.#askBirth(header.dev)
+    return isProven
   }
 
   /** Chain and signed head over what is contiguous now. */
@@ -216,7 +238,7 @@ export class Ingest {
   async #acknowledge(device: string): Promise<void> {
     const { store } = this.#options
     const acks: { -readonly [S in Stream]?: number } = {}
-    for (const stream of ['alm', 'resp', 'tele'] as const) {
+    for (const stream of ['alm', 'resp', 'tele', 'seg'] as const) {
       const seq = store.contiguous(device, stream)
       if (seq > 0) acks[stream] = seq
     }

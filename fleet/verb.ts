@@ -27,6 +27,7 @@ const OPTIONS = {
   priority: { type: 'string', default: '5' },
   profile: { type: 'string' },
   region: { type: 'string', default: 'local' },
+  segments: { type: 'boolean', default: false },
   since: { type: 'string' },
   syslog: { type: 'boolean', default: false },
   tenant: { type: 'string', default: '.' },

@@ -171,7 +171,7 @@ export class CloudLink {
       await presence.birth()
       this.#transfers?.askAgain()
       await Promise.all([
-        sender.run(link, signal),
+        sender.run(link, this.#identity, signal),
         presence.run(signal),
         this.#endWithCertificate(link, signal),
       ])

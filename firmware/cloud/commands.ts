@@ -50,12 +50,25 @@ export class Commands {
       const answer = await core.request('command.execute', { envelope })
       outbox.append('resp', [Buffer.from(answer.result, 'base64')])
       sender.added()
+      if (answer.verb === 'log.export') await this.#export(core, answer.args)
       this.#onAnswered(answer.verb)
       return true
     } catch (error) {
       if (!(error instanceof CloudError) || error.code !== 'CLOUD_CORE') throw error
       ports.log.warn({ err: error }, 'command not answered')
       return !core.isEnded
+    }
+  }
+
+  /** Signed segments into the outbox; the core has checked the range. */
+  async #export(core: Core, args: unknown): Promise<void> {
+    const { outbox, sender } = this.#state
+    const { from, to } = z.object({ from: z.int(), to: z.int() }).parse(args)
+    for (let next = from; next <= to; ) {
+      const segment = await core.request('log.segment', { from: next, to })
+      outbox.append('seg', [Buffer.from(segment.envelope, 'base64')])
+      sender.added()
+      next = segment.to + 1
     }
   }
 

@@ -90,6 +90,7 @@ const RESULTS = {
     name: z.string(),
     publicKey: z.string(),
   }),
+  'log.segment': z.looseObject({ envelope: z.base64(), to: z.int() }),
   'intake.hold': z.looseObject({ isHeld: z.boolean() }),
   'command.execute': z.looseObject({
     result: z.string(),

@@ -1,5 +1,6 @@
 /** The face of the courier for the fleet end: the same link, the same words on the wire, the same mapping of events. */
 
+export { certificateOf, isSignedBy, signBatch, signerOf } from './batch-signature.ts'
 export { CLOUD_ERROR_CODES, CloudError, type CloudErrorCode } from './errors.ts'
 export {
   type Identity,
@@ -31,5 +32,7 @@ export {
   STREAMS,
   type Stream,
   schemaHash,
+  streamOf,
+  streamTopic,
   topicOf,
 } from './wire.ts'

@@ -3,6 +3,7 @@
 /** Class ids of OCSF 1.8.0 used here. */
 export const OCSF_CLASS = {
   1001: 'File System Activity',
+  1008: 'Event Log Activity',
   1010: 'Peripheral Activity',
   2003: 'Compliance Finding',
   2004: 'Detection Finding',
@@ -103,6 +104,7 @@ export const OCSF_ROWS: Readonly<Record<string, OcsfRow>> = {
   'policy.weakened': { e: 'E28', class: 5019, activity: 1, severity: 4 },
   'config.reloaded': { e: 'E28', class: 5019, activity: 1, severity: 1 },
   'hold.changed': { e: 'E47', class: 5019, activity: 1, severity: 2 },
+  'log.exported': { e: 'E37', class: 1008, activity: 3, severity: 2 },
   'drill.held': { e: 'E43', class: 2003, activity: 2, severity: 1 },
   'cloud.connected': { e: 'E09', class: 4001, activity: 1, severity: 1 },
   'cloud.disconnected': { e: 'E09', class: 4001, activity: 2, severity: 1 },

@@ -73,7 +73,10 @@ export class Presence {
       ...{ tier: cloud.tier, trustEpoch: trust.epoch, at: Math.trunc(this.#state.nowMs()) },
       clk: view?.clock.quality ?? 'unknown',
       dictionary: dictionaryOf(cloud.tier),
-      certificate: { serial: this.#identity.serialNumber, notAfterMs: this.#identity.notAfterMs },
+      certificate: {
+        ...{ serial: this.#identity.serialNumber, notAfterMs: this.#identity.notAfterMs },
+        pem: this.#identity.cert,
+      },
     })
   }
 

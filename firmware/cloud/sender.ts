@@ -1,10 +1,11 @@
 /** Moves the outbox over an open link: most urgent stream first, a small window, everything again from the last acknowledgement when none comes. */
 
 import type { Clock } from '#lib/clock.ts'
+import { type BatchSigner, signBatch } from './batch-signature.ts'
 import { CloudError } from './errors.ts'
 import type { Link } from './mqtt-link.ts'
 import type { Outbox } from './outbox.ts'
-import { type BatchHeader, encodeBatch, STREAMS, type Stream, topicOf } from './wire.ts'
+import { type BatchHeader, encodeBatch, STREAMS, type Stream, streamTopic } from './wire.ts'
 
 export interface SenderOptions {
   readonly device: string
@@ -18,11 +19,17 @@ export interface SenderOptions {
   readonly onRefused: (error: CloudError) => void
 }
 
+/** What neither the chain of the events nor a signature of its own proves. */
+const SIGNED: ReadonlySet<Stream> = new Set(['tele', 'alm'])
 /** Items and bytes before compression in one message. */
-const BATCH_ITEMS: Readonly<Record<Stream, number>> = { alm: 50, resp: 8, evt: 200, tele: 1 }
+const BATCH_ITEMS: Readonly<Record<Stream, number>> = {
+  ...{ alm: 50, resp: 8, evt: 200, tele: 1, seg: 4 },
+}
 const BATCH_BYTES = 128 * 1024
 /** Sent and not acknowledged by the fleet end, at most, so that a silent ingest does not get the whole store again and again. */
-const UNACKED_ITEMS: Readonly<Record<Stream, number>> = { alm: 500, resp: 64, evt: 8000, tele: 64 }
+const UNACKED_ITEMS: Readonly<Record<Stream, number>> = {
+  ...{ alm: 500, resp: 64, evt: 8000, tele: 64, seg: 64 },
+}
 /** CLOUD 3.5: from the head again after 1.5 to 30 s without progress. */
 const RESEND_MIN_MS = 1500
 const RESEND_MAX_MS = 30_000
@@ -32,6 +39,7 @@ export class Sender {
   readonly #sentTo = new Map<Stream, number>()
   #wake = Promise.withResolvers<void>()
   #resendMs = RESEND_MIN_MS
+  #signer: BatchSigner | undefined
 
   constructor(options: SenderOptions) {
     this.#options = options
@@ -49,8 +57,9 @@ export class Sender {
   }
 
   /** Sends until the signal aborts. Rejects only when the outbox fails. */
-  async run(link: Link, signal: AbortSignal): Promise<void> {
+  async run(link: Link, signer: BatchSigner, signal: AbortSignal): Promise<void> {
     const { outbox } = this.#options
+    this.#signer = signer
     for (const stream of STREAMS) this.#sentTo.set(stream, outbox.ackedOf(stream))
     this.#resendMs = RESEND_MIN_MS
     signal.addEventListener('abort', () => this.#wake.resolve(), { once: true })
@@ -116,7 +125,7 @@ export class Sender {
       this.#sentTo.set(stream, outbox.lastOf(stream))
       return false
     }
-    const payload = encodeBatch(
+    const batch = encodeBatch(
       {
         v: 1,
         ...header(),
@@ -125,7 +134,8 @@ export class Sender {
       },
       items.map(({ body }) => body),
     )
-    const topic = topicOf(device, stream)
+    const topic = streamTopic(device, stream)
+    const payload = this.#signer && SIGNED.has(stream) ? signBatch(batch, this.#signer) : batch
     this.#sentTo.set(stream, last.seq)
     onSent?.(topic, payload)
     const sending = link

@@ -6,10 +6,16 @@ import { z } from 'zod'
 import { CloudError } from './errors.ts'
 
 /** Numbered, stored and acknowledged, most urgent first. */
-export const STREAMS = ['alm', 'resp', 'evt', 'tele'] as const
+export const STREAMS = ['alm', 'resp', 'evt', 'tele', 'seg'] as const
 export type Stream = (typeof STREAMS)[number]
 
-const UP = ['birth', 'state', 'audit/cp', 'inv', 'req', ...STREAMS] as const
+/** Each stream's topic; the others have theirs by name. */
+const STREAM_TOPIC = {
+  ...{ alm: 'alm', resp: 'resp', evt: 'evt', tele: 'tele' },
+  seg: 'audit/seg',
+} as const satisfies Record<Stream, string>
+
+const UP = ['birth', 'state', 'audit/cp', 'inv', 'req', ...Object.values(STREAM_TOPIC)] as const
 const DOWN = ['ack', 'cmd', 'job', 'blk', 'notice'] as const
 export type UpTopic = (typeof UP)[number]
 export type DownTopic = (typeof DOWN)[number]
@@ -18,6 +24,15 @@ const ROOT = 'mpf/v1'
 
 export function topicOf(device: string, name: UpTopic | DownTopic): string {
   return `${ROOT}/${device}/${name}`
+}
+
+export function streamTopic(device: string, stream: Stream): string {
+  return topicOf(device, STREAM_TOPIC[stream])
+}
+
+/** The stream a topic carries. */
+export function streamOf(name: UpTopic | DownTopic): Stream | undefined {
+  return STREAMS.find(stream => STREAM_TOPIC[stream] === name)
 }
 
 /** Device and name of a topic of ours. */
@@ -59,6 +74,9 @@ const headerSchema = z.strictObject({
   /** First 8 bytes of SHA-256 of the metric dictionary, hex. */
   sch: z.string().max(16).exactOptional(),
   enc: z.literal('json+deflate'),
+  /** Who signed the batch and how: batch-signature.ts. */
+  by: z.string().max(64).exactOptional(),
+  sig: z.string().max(128).exactOptional(),
 })
 export type BatchHeader = z.infer<typeof headerSchema>
 
@@ -150,7 +168,9 @@ export const ackSchema = z.strictObject({
   v: z.literal(1),
   dev: z.string().max(64),
   /** Highest contiguous number received, by stream. */
-  acks: z.strictObject({ alm: highest, resp: highest, evt: highest, tele: highest }),
+  acks: z.strictObject({
+    ...{ alm: highest, resp: highest, evt: highest, tele: highest, seg: highest },
+  }),
   /** The witness's line on the newest checkpoint it found consistent, with its size. */
   cosig: z.strictObject({ size: sequence, line: z.string().max(512) }).exactOptional(),
 })

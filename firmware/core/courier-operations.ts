@@ -17,13 +17,14 @@ export interface CourierParts {
 
 type CourierHandlers = Pick<
   ControlHandlers,
-  'log.checkpoint' | 'intake.hold' | 'command.execute' | 'cloud.report'
+  'log.checkpoint' | 'log.segment' | 'intake.hold' | 'command.execute' | 'cloud.report'
 >
 
 export function createCourierOperations(parts: CourierParts): CourierHandlers {
   const { journal, ledger, signer, execute, signal } = parts
   return {
     'log.checkpoint': () => signer.checkpoint(signal),
+    'log.segment': range => signer.segment(range),
     'intake.hold': ({ isHeld }) => {
       const isNews = ledger.isSet('intake-held') !== isHeld
       ledger.set('intake-held', isHeld)

@@ -7,8 +7,10 @@ import { writeFileAtomically } from '#lib/atomic-file.ts'
 import { signCheckpoint } from '#lib/checkpoint.ts'
 import type { CourierMethods } from '#lib/control-protocol.ts'
 import { canonicalEntry, entryOfView } from '#lib/event-chain.ts'
+import { SEGMENT_ENTRIES, signSegment } from '#lib/log-segment.ts'
 import { CompactTree, leafHash } from '#lib/merkle.ts'
-import { coreFault } from './errors.ts'
+import { keyId } from '#mpf'
+import { CoreError, coreFault } from './errors.ts'
 import type { Journal } from './journal/journal.ts'
 
 /** Entries hashed before other work gets its turn. */
@@ -21,6 +23,8 @@ export interface LogSigner {
   readonly name: string
   /** Signs the tree over every event recorded so far. Rejects with `signal.reason`. */
   checkpoint(signal: AbortSignal): Promise<CourierMethods['log.checkpoint']['result']>
+  /** Signs the events `from` to at most `to`. @throws CoreError COMMAND_ARGS for events that are not there */
+  segment(range: CourierMethods['log.segment']['params']): CourierMethods['log.segment']['result']
 }
 
 /**
@@ -64,6 +68,16 @@ export function createLogSigner(journal: Journal, key: KeyObject, serial: string
   return {
     key,
     name,
+    segment({ from, to }) {
+      const [previous] = from > 1 ? journal.events(from - 2, 1) : []
+      const limit = Math.min(Math.max(to - from + 1, 0), SEGMENT_ENTRIES)
+      const [first, ...more] = journal.events(from - 1, limit)
+      if (!first) throw new CoreError('COMMAND_ARGS', `no events ${from} to ${to}`)
+      const signer = { kid: keyId(key), algorithm: 'EdDSA', privateKey: key }
+      const envelope = signSegment(name, previous, [first, ...more], signer)
+      const last = more.at(-1) ?? first
+      return { envelope: Buffer.from(envelope).toString('base64'), to: last.sequence }
+    },
     checkpoint(signal) {
       // One at a time: two growths at once would append the same entries twice.
       const next = turn.then(() => grow(signal))

@@ -247,6 +247,11 @@ export interface CourierMethods {
       readonly publicKey: string
     }
   }
+  /** Events `from` to at most `to`, as far as one segment takes them: a signed envelope (base64), and the last number in it. */
+  readonly 'log.segment': {
+    readonly params: { readonly from: number; readonly to: number }
+    readonly result: { readonly envelope: string; readonly to: number }
+  }
   /** While held the core accepts no new job; survives a restart. */
   readonly 'intake.hold': {
     readonly params: { readonly isHeld: boolean }

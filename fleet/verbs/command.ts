@@ -22,6 +22,7 @@ Prints the printer's signed answer, also when it refused: see "outcome". A worke
   --arg NAME=VALUE  an argument of the verb:
                       job.cancel job=ID · lock security=true · hold.set hold=true|false
                       policy.set autoStart=ask|start onInterruption=fail|ask · drill name=TEXT
+                      log.export from=N to=N (fleet events SERIAL --segments shows them)
   --both            sign with both command authorities: wipe, retire, reuse, and unlock after a security lock`,
   run: async (values, [word], signal) => {
     const verb = VERBS.find(each => each === word)

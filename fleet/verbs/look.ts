@@ -2,6 +2,8 @@
 
 import { setTimeout as wait } from 'node:timers/promises'
 import { type OcsfRecord, syslogLine } from '#cloud'
+import { readSegment } from '../segments.ts'
+import type { FleetStore } from '../store.ts'
 import { openStore, say, usage, type Verb } from '../verb.ts'
 import { renderFleet } from '../watch.ts'
 
@@ -25,13 +27,15 @@ export const watch: Verb = {
 
 export const events: Verb = {
   summary: 'print the events of a printer, one a line',
-  synopsis: ['events SERIAL [--syslog]'],
+  synopsis: ['events SERIAL [--syslog | --segments]'],
   description: `OCSF 1.8 records as JSON, in the order of their numbers.
 
-  --syslog   RFC 5424 lines instead`,
+  --syslog     RFC 5424 lines instead
+  --segments   what the printer sent when it was asked (command log.export): a line a segment, verified again`,
   run: async (values, [serial]) => {
     if (serial === undefined) usage('expected a serial')
     using store = openStore(values)
+    if (values.segments) return saySegments(store, serial)
     for (let after = 0; ; ) {
       const items = store.items(serial, 'evt', after, PAGE)
       for (const { value } of items)
@@ -41,4 +45,17 @@ export const events: Verb = {
       after = last.seq
     }
   },
+}
+
+function saySegments(store: FleetStore, serial: string): void {
+  for (let after = 0; ; ) {
+    const items = store.items(serial, 'seg', after, PAGE)
+    for (const { seq, value } of items) {
+      const segment = readSegment(store, serial, value)
+      say(JSON.stringify({ segment: seq, isVerified: segment !== undefined, ...segment }))
+    }
+    const last = items.at(-1)
+    if (!last) return
+    after = last.seq
+  }
 }

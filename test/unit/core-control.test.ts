@@ -36,6 +36,7 @@ const HANDLERS: ControlHandlers = {
   'print.respond': () => refuse(),
   'events.list': () => ({ events: [] }),
   'events.verify': () => ({ entries: 0, intact: true, brokenAt: null }),
+  'log.segment': () => ({ envelope: '', to: 1 }),
   'log.checkpoint': () => ({ size: 0, note: '', name: '', publicKey: '' }),
   'intake.hold': ({ isHeld }) => ({ isHeld }),
   'command.execute': () => refuse(),

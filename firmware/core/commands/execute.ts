@@ -20,9 +20,12 @@ import type { CommandLedger } from './ledger.ts'
 import { type CommandVerdict, verifyCommand } from './verify.ts'
 
 /** Carries out one verb. 'handed-over' means that the courier does the rest. @throws coded errors */
-export type VerbHandler = (
-  args: CommandStatement['args'],
-) => Promise<{ readonly outcome: 'done' | 'handed-over'; readonly message: string }>
+export type VerbHandler = (args: CommandStatement['args']) => Promise<{
+  readonly outcome: 'done' | 'handed-over'
+  readonly message: string
+  /** For the courier; left out: those of the command. */
+  readonly args?: CommandStatement['args']
+}>
 
 export interface CommandParts {
   readonly ledger: CommandLedger
@@ -114,7 +117,9 @@ function conclude(parts: CommandParts, command: CommandStatement, outcome: Outco
   return given
 }
 
-type Outcome = Pick<CommandResult, 'outcome' | 'code' | 'message'>
+type Outcome = Pick<CommandResult, 'outcome' | 'code' | 'message'> & {
+  readonly args?: CommandStatement['args']
+}
 
 async function attempt(verb: VerbHandler, command: CommandStatement): Promise<Outcome> {
   try {
@@ -152,7 +157,7 @@ function refuse(
 function answer(
   parts: CommandParts,
   command: CommandStatement | undefined,
-  { outcome, code, message }: Outcome,
+  { outcome, code, message, args = command?.args ?? {} }: Outcome,
 ): Answer {
   const result: CommandResult = {
     v: 1,
@@ -171,6 +176,6 @@ function answer(
     outcome,
     code,
     verb: isHandedOver ? (command?.verb ?? null) : null,
-    args: isHandedOver ? (command?.args ?? {}) : {},
+    args: isHandedOver ? args : {},
   }
 }

@@ -20,6 +20,12 @@ const nothing = z.strictObject({})
 const jobArgs = z.strictObject({ job: z.string().max(36).exactOptional() })
 const lockArgs = z.strictObject({ security: z.boolean().exactOptional() })
 const holdArgs = z.strictObject({ hold: z.boolean() })
+/** Of one command: what the courier's store takes at once without pushing anything out. */
+const MOST_EXPORTED = 20_000
+const exportArgs = z.strictObject({
+  from: z.coerce.number().int().min(1),
+  to: z.coerce.number().int().min(1).exactOptional(),
+})
 const drillArgs = z.strictObject({ name: z.string().regex(/^[\w .-]{1,64}$/) })
 
 const handOver: VerbHandler = async () => ({
@@ -89,8 +95,13 @@ export function createVerbs(parts: VerbParts): Readonly<Record<Verb, VerbHandler
       return message
     }),
     drill: verb(drillArgs, ({ name }) => drill(parts, name)),
-    'log.export': async () => {
-      throw new CoreError('COMMAND_UNSUPPORTED', 'this printer exports no segments yet')
+    'log.export': async args => {
+      const { from, to = journal.lastSequence() } = parseArgs(exportArgs, args)
+      if (to < from || to - from >= MOST_EXPORTED || to > journal.lastSequence())
+        throw new CoreError('COMMAND_ARGS', `events ${from} to ${to}`)
+      const detail = { from, to }
+      journal.record({ type: 'log.exported', message: `events ${from} to ${to}`, detail })
+      return { outcome: 'handed-over', message: `events ${from} to ${to}`, args: { from, to } }
     },
     'cert.renew': handOver,
     rebirth: handOver,
@@ -124,8 +135,13 @@ export function expectStartAllowed(ledger: CommandLedger): void {
 
 function verb<T>(schema: z.ZodType<T>, body: (args: T) => Promise<string>): VerbHandler {
   return async (args: CommandStatement['args']) => {
-    const parsed = schema.safeParse(args)
-    if (!parsed.success) throw new CoreError('COMMAND_ARGS', 'the verb does not take these')
-    return { outcome: 'done', message: await body(parsed.data) }
+    const message = await body(parseArgs(schema, args))
+    return { outcome: 'done', message }
   }
+}
+
+function parseArgs<T>(schema: z.ZodType<T>, args: CommandStatement['args']): T {
+  const parsed = schema.safeParse(args)
+  if (!parsed.success) throw new CoreError('COMMAND_ARGS', 'the verb does not take these')
+  return parsed.data
 }

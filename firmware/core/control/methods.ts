@@ -67,6 +67,7 @@ const PARAMETERS: ParameterSchemas = {
   'events.verify': nothing,
   watch: nothing,
   'log.checkpoint': nothing,
+  'log.segment': z.strictObject({ from: z.int().min(1), to: z.int().min(1) }),
   'intake.hold': z.strictObject({ isHeld: z.boolean() }),
   'command.execute': z.strictObject({ envelope: z.base64().max(64 * 1024) }),
   'cloud.report': z.strictObject({

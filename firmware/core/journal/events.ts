@@ -195,6 +195,10 @@ export const EVENTS = {
     severity: 'notice',
     when: 'A signed command put what the printer keeps on hold as evidence, or released it.',
   },
+  'log.exported': {
+    severity: 'notice',
+    when: 'A signed command asked for a stretch of the event log.',
+  },
   'drill.held': { severity: 'notice', when: 'An exercise was held by signed command.' },
   'cloud.connected': { severity: 'info', when: 'The courier opened a session with a broker.' },
   'cloud.disconnected': { severity: 'info', when: 'The session with the broker ended.' },
