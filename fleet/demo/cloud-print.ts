@@ -9,7 +9,6 @@ import { type DemoPrinter, startPrinter } from './printer.ts'
 import { type RunningProgram, startProgram, type Tools } from './processes.ts'
 
 const SERIAL = 'DEMO-0002'
-const WAIT_MS = 60_000
 
 export async function printOverMqtt(tools: Tools, directory: string, gcode: string): Promise<void> {
   const { report } = tools
@@ -38,7 +37,7 @@ export async function printOverMqtt(tools: Tools, directory: string, gcode: stri
   report.step(`Print it (${printer.speed} times real speed), watched from the fleet end`)
   await printer.ctl(['print'])
   await tools.show('mpfctl', ['--socket', place('control.sock'), 'watch'])
-  await concludeTelemetry(report, fleet, SERIAL)
+  await concludeTelemetry(tools, fleet, SERIAL)
   await fleet.run(['watch', SERIAL, '--once'], true)
 
   report.step('The event log at the fleet end: signed by the printer, cosigned, verified offline')
@@ -113,7 +112,7 @@ async function connect(
   const before = sessionOf(fleet)
   tools.report.command(`mpfd-cloud --config ${config.replace(`${directory}/`, '')} &`)
   const courier = startProgram('mpfd-cloud', ['--config', config], join(directory, log))
-  await until('the printer is connected', WAIT_MS, () => {
+  await until('the printer is connected', tools, () => {
     courier.expectRunning()
     return sessionOf(fleet) > before
   })
@@ -148,7 +147,7 @@ async function sendPart(
   await printer.ctl(['jobs'], true)
   const bytes = (await readFile(sealed)).length
   const received = () => store.items(SERIAL, 'evt', 0, 1000)
-  await until('the fleet end hears of it', WAIT_MS, () => received().some(isEvent('job.admitted')))
+  await until('the fleet end hears of it', tools, () => received().some(isEvent('job.admitted')))
   const refusals = received().filter(isEvent('job.refused')).length
   report.claim(
     'the part came whole, was verified and preflighted, and the fleet end knows',

@@ -1,6 +1,7 @@
 /** The fleet end of the demo: a tenant, the embedded broker, and a worker that receives and enrols. */
 
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { issueServer } from '../ca.ts'
 import { startEmbeddedBroker } from '../embedded-broker.ts'
 import { FleetStore } from '../store.ts'
@@ -8,6 +9,7 @@ import { openTenant } from '../tenant.ts'
 import { startProgram, type Tools } from './processes.ts'
 
 const POLL_MS = 100
+const WAIT_MS = 60_000
 
 export interface FleetEnd extends AsyncDisposable {
   readonly directory: string
@@ -56,11 +58,11 @@ export async function startFleetEnd(tools: Tools, directory: string): Promise<Fl
   }
 }
 
-/** Looks again until it is so. @throws Error after `limitMs` */
-export async function until(what: string, limitMs: number, look: () => boolean): Promise<void> {
+/** Looks again until it is so. @throws Error after a minute; the reason of the signal */
+export async function until(what: string, { signal }: Tools, look: () => boolean): Promise<void> {
   for (const startedMs = performance.now(); !look(); ) {
-    if (performance.now() - startedMs > limitMs)
-      throw new Error(`${what}: not within ${limitMs / 1000} s`)
-    await new Promise(done => setTimeout(done, POLL_MS))
+    if (performance.now() - startedMs > WAIT_MS)
+      throw new Error(`${what}: not within ${WAIT_MS / 1000} s`)
+    await setTimeout(POLL_MS, undefined, { signal })
   }
 }

@@ -6,9 +6,7 @@ import type { FleetStore } from '../store.ts'
 import { readSamples } from '../telemetry.ts'
 import { type FleetEnd, until } from './fleet-end.ts'
 import type { Tools } from './processes.ts'
-import type { Report } from './report.ts'
 
-const WAIT_MS = 60_000
 /** Extruding below is refused by Marlin (EXTRUDE_MINTEMP). */
 const PRINTING_C = 170
 
@@ -17,7 +15,7 @@ const foundSchema = z.looseObject({ event: z.int(), size: z.int(), cosignedAt: z
 
 /** Waits for samples of the print itself. */
 export async function concludeTelemetry(
-  report: Report,
+  tools: Tools,
   { store }: FleetEnd,
   serial: string,
 ): Promise<void> {
@@ -25,10 +23,10 @@ export async function concludeTelemetry(
     readSamples(store, serial, 0).filter(
       ({ values }) => (values.get('hw.temperature.hotend0') ?? 0) > PRINTING_C,
     )
-  await until('telemetry of the print arrives', WAIT_MS, () => hot().length > 0)
+  await until('telemetry of the print arrives', tools, () => hot().length > 0)
   const all = readSamples(store, serial, 0)
   const hottest = Math.max(...hot().map(({ values }) => values.get('hw.temperature.hotend0') ?? 0))
-  report.claim(
+  tools.report.claim(
     'telemetry of the print arrived at the fleet end',
     all.length > 0 && hot().length > 0,
     `${all.length} samples of ${all.at(-1)?.values.size ?? 0} metrics, hotend up to ${hottest} °C`,
@@ -43,7 +41,7 @@ export async function concludeLog(
 ): Promise<void> {
   const { report } = tools
   const { store } = fleet
-  await until('the end of the print is under a cosigned head', WAIT_MS, () => {
+  await until('the end of the print is under a cosigned head', tools, () => {
     const done = numberOf(store, serial, 'job.done')
     return done > 0 && (store.log(serial)?.proven ?? 0) >= done
   })

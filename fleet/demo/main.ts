@@ -1,7 +1,7 @@
 /** `npm run demo [-- FILE] [-- --image] [-- --json]`: a part by USB stick, then a part over MQTT; every claim is checked, and one that fails is the exit code. */
 
 import { access, mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -21,14 +21,21 @@ const { values, positionals } = parseArgs({
   },
   allowPositionals: true,
 })
-process.exitCode = await demo(positionals[0], values)
+const ending = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const)
+  process.once(name, () => {
+    ending.abort(new Error(`stopped by ${name}`))
+    process.exitCode = 128 + constants.signals[name]
+  })
+const status = await demo(positionals[0], values)
+process.exitCode ??= status
 
 async function demo(
   file: string | undefined,
   { image, json }: { readonly image: boolean; readonly json: boolean },
 ): Promise<number> {
   const report = new Report(json)
-  const tools = new Tools(report)
+  const tools = new Tools(report, ending.signal)
   const directory = await mkdtemp(join(tmpdir(), 'mpfd-demo-'))
   await using stack = new AsyncDisposableStack()
   stack.defer(() => rm(directory, { recursive: true, force: true }))
@@ -39,7 +46,8 @@ async function demo(
     await printFromStick(tools, join(directory, 'usb'), { gcode: given ?? SAMPLE, isImage: image })
     await printOverMqtt(tools, join(directory, 'cloud'), given ?? (await tagOrSample()))
   } catch (error) {
-    fault = error instanceof Error ? error.message : 'unknown'
+    const cause: unknown = ending.signal.aborted ? ending.signal.reason : error
+    fault = cause instanceof Error ? cause.message : 'unknown'
   }
   return conclude(report, fault, json)
 }

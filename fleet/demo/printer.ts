@@ -2,6 +2,7 @@
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { ExecutedProof, readCommands } from './executed-proof.ts'
 import { findPlaintext } from './plaintext.ts'
@@ -113,7 +114,7 @@ async function untilReady(tools: Tools, socket: string, core: RunningProgram): P
     core.expectRunning()
     const { code } = await tools.attempt('mpfctl', ['--socket', socket, '--json', 'status'])
     if (code === 0) return
-    await new Promise(done => setTimeout(done, POLL_MS / 2))
+    await setTimeout(POLL_MS / 2, undefined, { signal: tools.signal })
   }
   throw new Error('mpfd does not answer on its socket')
 }
@@ -129,6 +130,6 @@ async function untilJob(tools: Tools, socket: string, state: string): Promise<vo
     if (job?.state === state) return
     if (job && job.state !== 'received')
       throw new Error(`job is ${job.state}: ${job.code} ${job.message}`)
-    await new Promise(done => setTimeout(done, POLL_MS))
+    await setTimeout(POLL_MS, undefined, { signal: tools.signal })
   }
 }

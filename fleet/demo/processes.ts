@@ -21,12 +21,14 @@ export interface ToolResult {
   readonly errors: string
 }
 
-/** Runs command-line tools and shows them as one would type them. */
+/** Runs command-line tools and shows them as one would type them; none outlives the signal. */
 export class Tools {
   readonly report: Report
+  readonly signal: AbortSignal
 
-  constructor(report: Report) {
+  constructor(report: Report, signal: AbortSignal) {
     this.report = report
+    this.signal = signal
   }
 
   /** Runs a tool to its end; shows the command, and what it prints when asked to. @throws Error when it fails */
@@ -44,18 +46,20 @@ export class Tools {
 
   /** Runs a tool that may fail, unseen. */
   async attempt(name: string, args: readonly string[]): Promise<ToolResult> {
-    const child = spawn(binary(name), args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const { signal } = this
+    const child = spawn(binary(name), args, { stdio: ['ignore', 'pipe', 'pipe'], signal })
     let [output, errors] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
-    const [code] = (await once(child, 'close')) as [number | null]
+    const code = await exitOf(child, signal)
     return { code, output, errors }
   }
 
   /** Runs a tool that shows itself on this terminal. @throws Error when it fails */
   async show(name: string, args: readonly string[]): Promise<void> {
-    const child = spawn(binary(name), args, { stdio: ['ignore', this.report.fd, 2] })
-    const [code] = (await once(child, 'exit')) as [number | null]
+    const { report, signal } = this
+    const child = spawn(binary(name), args, { stdio: ['ignore', report.fd, 2], signal })
+    const code = await exitOf(child, signal)
     if (code !== 0) throw new Error(`${name} ${args.at(-1)} exited with ${code}`)
   }
 }
@@ -128,6 +132,14 @@ export function startProgram(name: string, args: readonly string[], log: string)
     stop: () => kill(child),
     [Symbol.asyncDispose]: () => kill(child),
   }
+}
+
+/** Its exit status, once it is gone and all it wrote was read. @throws the reason of the signal, then too */
+async function exitOf(child: ChildProcess, signal: AbortSignal): Promise<number | null> {
+  child.on('error', () => undefined)
+  const code = await new Promise<number | null>(resolve => child.once('close', resolve))
+  signal.throwIfAborted()
+  return code
 }
 
 async function kill(child: ChildProcess): Promise<void> {

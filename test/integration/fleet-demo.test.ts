@@ -1,7 +1,7 @@
 /** `npm run demo` as anybody runs it: every claim holds, and a part that cannot be printed is an exit code. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'tap'
@@ -63,3 +63,43 @@ test('a part this printer must refuse ends the demo with an error', {
   t.equal(verdict.isProven, false)
   t.type(verdict.fault, 'string')
 })
+
+/** Processes that were started with this directory for their temporary files. */
+async function processesOf(directory: string): Promise<readonly string[]> {
+  const ids = (await readdir('/proc')).filter(name => /^\d+$/.test(name))
+  const found = await Promise.all(
+    ids.map(async id => {
+      const environment = await readFile(`/proc/${id}/environ`, 'utf8').catch(() => '')
+      return environment.split('\0').includes(`TMPDIR=${directory}`) ? [id] : []
+    }),
+  )
+  return found.flat()
+}
+
+for (const [signal, status] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)
+  test(`${signal} ends the demo with everything it started`, { timeout: 120_000 }, async t => {
+    const directory = await mkdtemp(join(tmpdir(), 'fleet-demo-'))
+    t.teardown(() => rm(directory, { recursive: true }))
+    const child = spawn(process.execPath, [join(root, 'fleet/demo/main.ts')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, TMPDIR: directory },
+    })
+    const closed = once(child, 'close') as Promise<[number]>
+    let shown = ''
+    for await (const chunk of child.stdout
+      .setEncoding('utf8')
+      .iterator({ destroyOnReturn: false })) {
+      shown += chunk
+      if (shown.includes('Put it on the stick')) break
+    }
+    child.stdout.resume()
+    t.ok((await processesOf(directory)).length >= 3, 'demo, simulator and core run')
+    child.kill(signal)
+    const [code] = await closed
+    t.equal(code, status)
+    t.same(await processesOf(directory), [])
+    t.same(await readdir(directory), [])
+  })
