@@ -1,5 +1,6 @@
 /** What a printer tells of itself over a link: its birth, its retained state, the signed head of its log. */
 
+import { z } from 'zod'
 import type { CourierState } from './courier.ts'
 import { CloudError } from './errors.ts'
 import type { SlotIdentity } from './identity.ts'
@@ -8,12 +9,45 @@ import { dictionaryOf } from './metrics.ts'
 import type { Link } from './mqtt-link.ts'
 import { topicOf } from './wire.ts'
 
-/** CLOUD 3.6: a checkpoint every 50 events or 60 s. */
+/** CLOUD 3.6: a checkpoint every 50 events or 60 s; and once the log is quiet, so that the end of a print is soon proven. */
 const CHECKPOINT_EVENTS = 50
 const CHECKPOINT_MS = 60_000
+const QUIET_MS = 3000
+/** One that is not cosigned is told again, later each time. */
+const RETELL_MS = 5000
 const LOOK_MS = 1000
 /** A rebirth costs a few kilobytes: not more often than this, whoever asks. */
 const REBIRTH_MS = 5000
+
+const cosignatureSchema = z.looseObject({ size: z.int() })
+
+/** The newest head told over this link. */
+interface ToldHead {
+  readonly size: number
+  readonly atMs: number
+  /** How often this very head was told. */
+  readonly times: number
+}
+
+interface LogNow {
+  readonly size: number
+  /** Since the last new event. */
+  readonly quietMs: number
+  /** The size the fleet end cosigned last. */
+  readonly cosigned: number
+  readonly nowMs: number
+}
+
+/** Whether the head of the log is to be told (again) now. */
+export function isHeadDue(log: LogNow, told: ToldHead | undefined): boolean {
+  if (log.size === 0) return false
+  if (!told) return true
+  const sinceMs = log.nowMs - told.atMs
+  const fresh = log.size - told.size
+  if (fresh >= CHECKPOINT_EVENTS) return true
+  if (fresh > 0 && (log.quietMs >= QUIET_MS || sinceMs >= CHECKPOINT_MS)) return true
+  return log.cosigned < told.size && sinceMs >= Math.min(RETELL_MS * told.times, CHECKPOINT_MS)
+}
 
 export interface PresenceParts {
   readonly link: Link
@@ -27,7 +61,6 @@ export class Presence {
   readonly #link: Link
   readonly #identity: SlotIdentity
   readonly #onRefused: (error: CloudError) => void
-  #checkpointSize = 0
   #bornAtMs = Number.NEGATIVE_INFINITY
   #isBirthDue = false
   #dirty = Promise.withResolvers<void>()
@@ -107,30 +140,38 @@ export class Presence {
     this.#state.outbox.setFact('inventory-boot', this.#state.boot)
   }
 
+  /** Until the fleet end has cosigned it, a head is told again: the publish alone proves nothing. */
   async #tellHead(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#state.ports
+    const { ports, outbox } = this.#state
+    let told: ToldHead | undefined
+    let [size, changedAtMs] = [0, 0]
     while (!signal.aborted) {
-      const { outbox } = this.#state
-      const size = outbox.lastOf('evt')
-      if (size > this.#checkpointSize) await this.#checkpoint(signal)
-      const untilMs = clock.nowMs() + CHECKPOINT_MS
-      while (!signal.aborted && clock.nowMs() < untilMs) {
-        // The first head of a link goes out at once, every later one with its share of events.
-        const due = this.#checkpointSize === 0 ? 1 : this.#checkpointSize + CHECKPOINT_EVENTS
-        if (outbox.lastOf('evt') >= due) break
-        await clock.sleep(LOOK_MS, signal).catch(() => undefined)
+      const nowMs = ports.clock.nowMs()
+      if (outbox.lastOf('evt') !== size) [size, changedAtMs] = [outbox.lastOf('evt'), nowMs]
+      const quietMs = nowMs - changedAtMs
+      if (isHeadDue({ size, quietMs, cosigned: this.#cosignedSize(), nowMs }, told)) {
+        const head = await this.#checkpoint(signal)
+        const times = head !== undefined && head === told?.size ? told.times + 1 : 1
+        if (head !== undefined) told = { size: head, atMs: nowMs, times }
       }
+      await ports.clock.sleep(LOOK_MS, signal).catch(() => undefined)
     }
   }
 
-  async #checkpoint(signal: AbortSignal): Promise<void> {
+  #cosignedSize(): number {
+    const fact = this.#state.outbox.fact('cosignature')
+    return fact === undefined ? 0 : cosignatureSchema.parse(JSON.parse(fact)).size
+  }
+
+  /** The size it told of. */
+  async #checkpoint(signal: AbortSignal): Promise<number | undefined> {
     try {
       const core = await this.#state.whenCore(signal)
       const head = await core.request('log.checkpoint', {})
-      this.#checkpointSize = head.size
       await this.#publish('audit/cp', { v: 1, ...head }, true)
+      return head.size
     } catch (error) {
-      if (signal.aborted || error instanceof CloudError) return
+      if (signal.aborted || error instanceof CloudError) return undefined
       throw error
     }
   }
