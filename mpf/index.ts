@@ -69,6 +69,7 @@ export {
   SIGNATURE_ALGORITHMS,
   type SignatureAlgorithm,
   type SigningKey,
+  signatureHeaders,
 } from './jose.ts'
 export {
   type KeyAgreement,
@@ -84,9 +85,17 @@ export {
   type SignedPolicy,
   verifyManifest,
 } from './manifest.ts'
-export type { PartGeometry, PartInfo, PartMetadata, Thumbnail } from './metadata.ts'
+export {
+  type PartGeometry,
+  type PartInfo,
+  type PartMetadata,
+  parseGivenInfo,
+  type Thumbnail,
+  thumbnailKind,
+} from './metadata.ts'
 export { type Meta, openAtLine, openMeta, verifyCiphertext } from './open.ts'
 export { type PackOptions, ProgramPacker, policyFor, type RefusedLine } from './pack.ts'
+export { parsePublicHeader } from './public-header.ts'
 export { type SealedPrint, type SealRequest, sealPrint } from './seal.ts'
 export { openSealedTree } from './streams.ts'
 export { parseTrustBundle, type TrustBundle, type TrustBundleJson } from './trust.ts'

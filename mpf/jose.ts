@@ -93,7 +93,7 @@ function signCompact(payload: Uint8Array, key: SigningKey, type: string): Promis
 
 /**
  * Verifies what signPayload makes: every signature present must verify, the first classical, the second post-quantum.
- * Nothing of the payload is interpreted here.
+ * Both are identified before either is verified; nothing of the payload is interpreted here.
  * @param keyOf the pinned key for a kid, or undefined when it is not trusted for this purpose
  * @throws MpfError `codes.header` for anything but the canonical encoding and the exact headers, then `codes.signer`, `codes.algorithm`, `codes.signature`
  */
@@ -103,65 +103,83 @@ export async function verifyPayload<Key extends PinnedKey>(
   keyOf: (kid: string) => Key | undefined,
   codes: JwsCodes,
 ): Promise<VerifiedJws<Key>> {
-  const [first, second] = splitSignatures(bytes, codes.header)
-  const verified = await verifyCompact(first, type, keyOf, codes)
-  if (isPostQuantum(verified.key.algorithm))
+  const [firstText, secondText] = splitSignatures(bytes, codes.header)
+  const first = identify(firstText, type, keyOf, codes)
+  if (isPostQuantum(first.key.algorithm))
     throw new MpfError(codes.algorithm, 'the first signature is not classical')
-  if (second === undefined) return { ...verified, isHybrid: false }
-  const { key } = await verifyCompact(second, type, keyOf, codes)
-  if (!isPostQuantum(key.algorithm))
+  const second = secondText === undefined ? undefined : identify(secondText, type, keyOf, codes)
+  if (second && !isPostQuantum(second.key.algorithm))
     throw new MpfError(codes.algorithm, 'the second signature is not post-quantum')
-  return { ...verified, secondKey: key, isHybrid: true }
+  await expectSignature(firstText, first.key, codes.signature)
+  if (secondText !== undefined && second)
+    await expectSignature(secondText, second.key, codes.signature)
+  return {
+    ...first,
+    ...(second && { secondKey: second.key }),
+    isHybrid: second !== undefined,
+  }
+}
+
+/** The protected headers of a JWS as they stand, one a signature. Nothing is verified. @throws MpfError MPF_HEADER */
+export function signatureHeaders(bytes: Uint8Array): readonly JsonObject[] {
+  const headers = splitSignatures(bytes, 'MPF_HEADER').filter(text => text !== undefined)
+  return headers.map(text => splitCompact(text, 'MPF_HEADER').header)
 }
 
 /** One compact JWS a signature. The JSON form has one spelling: what signPayload writes. */
 function splitSignatures(bytes: Uint8Array, code: MpfErrorCode): readonly [string, string?] {
   const text = Buffer.from(bytes).toString('latin1')
   if (!text.startsWith('{')) return [text]
-  const [
-    ,
-    payload = '',
-    firstHeader = '',
-    firstSignature = '',
-    secondHeader = '',
-    secondSignature = '',
-  ] = GENERAL_JWS.exec(text) ?? []
-  if (payload === '') throw new MpfError(code, 'not a JWS of two signatures in its one spelling')
+  const [all, payload, firstHeader, firstSignature, secondHeader, secondSignature] =
+    GENERAL_JWS.exec(text) ?? []
+  if (all === undefined) throw new MpfError(code, 'not a JWS of two signatures in its one spelling')
   return [
     `${firstHeader}.${payload}.${firstSignature}`,
     `${secondHeader}.${payload}.${secondSignature}`,
   ]
 }
 
-const PART = '([A-Za-z0-9_-]+)'
+const PART = '([A-Za-z0-9_-]*)'
 const SIGNATURE = `\\{"protected":"${PART}","signature":"${PART}"\\}`
 const GENERAL_JWS = new RegExp(
   `^\\{"payload":"${PART}","signatures":\\[${SIGNATURE},${SIGNATURE}\\]\\}$`,
 )
 
-async function verifyCompact<Key extends PinnedKey>(
+function splitCompact(
+  text: string,
+  code: MpfErrorCode,
+): { readonly header: JsonObject; readonly payload: Uint8Array } {
+  const parts = text.split('.')
+  const [header, payload, signature] = parts.map(decodeBase64url)
+  if (parts.length !== 3 || !header || !payload || !signature)
+    throw new MpfError(code, 'not three parts of canonical base64url')
+  return { header: readHeader(header, ['alg', 'kid', 'typ'], code), payload }
+}
+
+/** Whose signature it claims to be, by the key and algorithm that are trusted for it. */
+function identify<Key extends PinnedKey>(
   text: string,
   type: string,
   keyOf: (kid: string) => Key | undefined,
   codes: JwsCodes,
-): Promise<{ readonly key: Key; readonly payload: Uint8Array }> {
-  const parts = text.split('.')
-  const [header, payload, signature] = parts.map(decodeBase64url)
-  if (parts.length !== 3 || !header || !payload || !signature)
-    throw new MpfError(codes.header, 'not three parts of canonical base64url')
-  const { alg, kid, typ } = readHeader(header, ['alg', 'kid', 'typ'], codes.header)
+): { readonly key: Key; readonly payload: Uint8Array } {
+  const { header, payload } = splitCompact(text, codes.header)
+  const { alg, kid, typ } = header
   if (typ !== type) throw new MpfError(codes.header, 'unexpected typ')
   if (typeof kid !== 'string') throw new MpfError(codes.header, 'kid is not a string')
   const key = keyOf(kid)
   if (!key) throw new MpfError(codes.signer, 'signed by a key that is not trusted for this')
   if (alg !== key.algorithm)
     throw new MpfError(codes.algorithm, "algorithm differs from the key's own")
+  return { key, payload }
+}
+
+async function expectSignature(text: string, key: PinnedKey, code: MpfErrorCode): Promise<void> {
   try {
     await compactVerify(text, key.publicKey, { algorithms: [key.algorithm] })
   } catch (cause) {
-    throw new MpfError(codes.signature, 'signature does not verify', { cause })
+    throw new MpfError(code, 'signature does not verify', { cause })
   }
-  return { key, payload }
 }
 
 const KEY_AGREEMENT = 'ECDH-ES+A256KW'

@@ -14,9 +14,9 @@ export type Recipient =
   | { readonly ka: 'JWE'; readonly key: KeyObject }
   | { readonly ka: 'HPKE-0051'; readonly key: Uint8Array }
 
-/** A printer's private keys; the hybrid one (32 bytes) is optional. */
+/** A recipient's private keys, either or both; the hybrid one has 32 bytes. */
 export interface RecipientKeys {
-  readonly p384: KeyObject
+  readonly p384?: KeyObject
   readonly hybrid?: { readonly publicKey: Uint8Array; readonly privateKey: Uint8Array }
 }
 
@@ -32,8 +32,10 @@ export function recipientId(recipient: Recipient): string {
 
 /** The ids a printer answers to, the post-quantum one first. */
 export function recipientIds(keys: RecipientKeys): readonly string[] {
-  const classical = keyId(createPublicKey(keys.p384))
-  return keys.hybrid ? [hybridKeyId(keys.hybrid.publicKey), classical] : [classical]
+  return [
+    ...(keys.hybrid ? [hybridKeyId(keys.hybrid.publicKey)] : []),
+    ...(keys.p384 ? [keyId(createPublicKey(keys.p384))] : []),
+  ]
 }
 
 /** The grant member `k`. */
@@ -54,12 +56,13 @@ export async function unwrapBytes(
   keys: RecipientKeys,
   context: WrapContext,
 ): Promise<Uint8Array> {
-  if (ka === 'JWE')
-    return decryptCompact(wrapped, keys.p384, { apu: context.grantId, apv: context.recipientId })
+  const { p384, hybrid } = keys
   const sealed = decodeBase64url(wrapped)
-  if (!sealed || !keys.hybrid)
-    throw new MpfError('MPF_UNWRAP', 'content keys could not be unwrapped')
-  return openHybrid(sealed, keys.hybrid.privateKey, hybridInfo(context))
+  if (ka === 'JWE' && p384)
+    return decryptCompact(wrapped, p384, { apu: context.grantId, apv: context.recipientId })
+  if (ka === 'HPKE-0051' && hybrid && sealed)
+    return openHybrid(sealed, hybrid.privateKey, hybridInfo(context))
+  throw new MpfError('MPF_UNWRAP', 'content keys could not be unwrapped')
 }
 
 function hybridInfo(context: WrapContext): Uint8Array {

@@ -51,6 +51,13 @@ const infoSchema = z.strictObject({
 })
 export type PartInfo = z.infer<typeof infoSchema>
 
+const givenInfoSchema = infoSchema.omit({ layers: true }).extend({ title: text.exactOptional() })
+
+/** Info as a person gives it to a writer: any of its members but the count of layers. @throws MpfError MPF_META naming the member */
+export function parseGivenInfo(bytes: Uint8Array): Partial<PartInfo> {
+  return parseSigned(givenInfoSchema, bytes, 'MPF_META', 'info')
+}
+
 const um3 = z.tuple([z.int(), z.int(), z.int()])
 const geometrySchema = z.strictObject({
   /** Box of the ends of all moves that travel and feed filament, in machine coordinates, micrometres. */

@@ -6,7 +6,7 @@ import { PartMeter } from './gcode/geometry.ts'
 import { isLayerComment } from './gcode/layers.ts'
 import { type MachineLimits, NO_LIMITS } from './gcode/limits.ts'
 import { Machine } from './gcode/machine.ts'
-import { zMicrometres } from './gcode/modal.ts'
+import { TOOLS, zMicrometres } from './gcode/modal.ts'
 import type { NormaliseReport } from './gcode/normalise.ts'
 import { createNormaliseReport, normaliseLines, wordOf } from './gcode/normalise.ts'
 import type { MachineProfile } from './gcode/profile.ts'
@@ -18,6 +18,7 @@ import { type PartGeometry, type Thumbnail, thumbnailKind } from './metadata.ts'
 import type { SealedBlock } from './seal.ts'
 
 const SEMICOLON = 59
+const NM_PER_UM = 1000
 
 /** A line a printer (or the format itself) would refuse. */
 export interface RefusedLine {
@@ -51,6 +52,8 @@ export class ProgramPacker {
   readonly #check: Machine | undefined
   readonly #comments = new SlicerComments()
   readonly #meter = new PartMeter()
+  readonly #fedNm = new Float64Array(TOOLS)
+  readonly #filamentNm = new Float64Array(TOOLS)
   /** The lines being measured, and which of them were refused: each is named once. */
   #block: readonly Buffer[] = []
   readonly #refusedHere = new Set<number>()
@@ -65,7 +68,10 @@ export class ProgramPacker {
       const word = wordOf(this.#block[line - this.lines - 1]?.toString('latin1') ?? '')
       this.refused.push({ code, line, ...(word !== undefined && { word }), problem })
     }
-    this.#measure = new Machine(NO_LIMITS, refuse, { isWidening: true, onMove: this.#meter.onMove })
+    this.#measure = new Machine(NO_LIMITS, refuse, {
+      isWidening: true,
+      onMove: (from, to, eNm) => this.#followMove(from, to, eNm),
+    })
     this.#check = options.profile && new Machine(profileLimits(options.profile), refuse)
   }
 
@@ -91,6 +97,11 @@ export class ProgramPacker {
   /** The part as the program draws it. */
   geometry(): PartGeometry | undefined {
     return this.#meter.geometry()
+  }
+
+  /** Filament drawn by tool, micrometres: how far it was fed at most, M221 applied; what is only retracted and fed again counts once. */
+  filamentUm(): readonly number[] {
+    return Array.from(this.#filamentNm, nm => Math.round(nm / NM_PER_UM))
   }
 
   /** What the program does at most. */
@@ -165,6 +176,14 @@ export class ProgramPacker {
     this.#check?.run(text)
     this.lines += lines.length
     return entry
+  }
+
+  #followMove(from: Float64Array, to: Float64Array, eNm: number): void {
+    const { tool, flowPercent } = this.#measure
+    const fedNm = (this.#fedNm[tool] as number) + (eNm * flowPercent) / 100
+    this.#fedNm[tool] = fedNm
+    if (fedNm > (this.#filamentNm[tool] as number)) this.#filamentNm[tool] = fedNm
+    this.#meter.onMove(from, to, eNm)
   }
 
   #readComment(line: Buffer): void {

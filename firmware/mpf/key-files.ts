@@ -82,17 +82,21 @@ export async function readRecipient(path: string): Promise<Recipient> {
   return { ka: 'JWE', key }
 }
 
-/** The private keys of a recipient: its P-384 key, and its hybrid key if it has one. @throws ToolError TOOL_FILE, TOOL_KEY */
+/** The private keys of a recipient, or undefined when neither file is given. @throws ToolError TOOL_FILE, TOOL_KEY */
 export async function readRecipientKeys(
-  path: string,
-  hybridPath: string | undefined,
+  files: { readonly p384: string | undefined; readonly hybrid: string | undefined },
   passwordFile: string | undefined,
-): Promise<RecipientKeys> {
-  const p384 = await readPrivateKey(path, passwordFile)
-  if (hybridPath === undefined) return { p384 }
-  const { publicKey, privateKey } = parseHybrid(await readBytes(hybridPath), hybridPath)
-  if (!privateKey) throw new ToolError('TOOL_KEY', `${hybridPath} holds no private key`)
-  return { p384, hybrid: { publicKey, privateKey } }
+): Promise<RecipientKeys | undefined> {
+  const p384 = files.p384 === undefined ? undefined : await readPrivateKey(files.p384, passwordFile)
+  const hybrid = files.hybrid === undefined ? undefined : await readHybridKey(files.hybrid)
+  if (!p384 && !hybrid) return undefined
+  return { ...(p384 && { p384 }), ...(hybrid && { hybrid }) }
+}
+
+async function readHybridKey(path: string): Promise<NonNullable<RecipientKeys['hybrid']>> {
+  const { publicKey, privateKey } = parseHybrid(await readBytes(path), path)
+  if (!privateKey) throw new ToolError('TOOL_KEY', `${path} holds no private key`)
+  return { publicKey, privateKey }
 }
 
 function parseHybrid(bytes: Buffer, path: string): HybridKeyFile {

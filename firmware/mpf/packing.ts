@@ -1,17 +1,12 @@
-/** G-code to packed blocks with what the options and the slicer's comments say about it; shared by seal and lint. */
+/** G-code to packed blocks, and what is told about lines changed and refused; shared by seal and lint. */
 
-import { basename } from 'node:path'
 import type { ParseArgsOptionsConfig } from 'node:util'
 import { loadConfig } from '#config'
-import { type MachineProfile, type PartMetadata, ProgramPacker } from '#mpf'
+import { type MachineProfile, ProgramPacker } from '#mpf'
 import { type CommandContext, EXIT } from './command.ts'
 import { createProgress } from './progress.ts'
 
 const MAX_SHOWN = 20
-/** SPEC 6.5 */
-const MAX_MATERIALS = 16
-const MAX_NAME_CHARACTERS = 256
-const TOOL_WORDS = ['T0', 'T1', 'T2', 'T3']
 /** What only tells, labels, films or checks: stripped, the same part is printed. Settings of motion are not among them. */
 const HARMLESS = [
   ...['M31', 'M75', 'M76', 'M77', 'M115', 'M117', 'M118', 'M300', 'M486', 'M555', 'M862'],
@@ -59,51 +54,6 @@ function wordsToStrip(list: string): ReadonlySet<string> {
 export async function profileOf(context: CommandContext): Promise<MachineProfile | undefined> {
   const file = context.text('profile')
   return file === undefined ? undefined : (await loadConfig(file)).printer.profile
-}
-
-/** The metadata of a packed program. */
-export function describePart(
-  context: CommandContext,
-  packer: ProgramPacker,
-  input: string,
-): PartMetadata {
-  const { facts } = packer
-  const label = context.text('label')
-  return {
-    info: {
-      title: context.text('title') ?? basename(input).replace(/\.(gcode|gco|g)(\.zst)?$/i, ''),
-      layers: packer.layers,
-      ...(label !== undefined && { label }),
-      ...(facts.slicer !== undefined && { slicer: facts.slicer }),
-      ...(facts.profile !== undefined && { profile: facts.profile }),
-      ...(facts.layerHeightUm !== undefined && { layerHeightUm: facts.layerHeightUm }),
-      ...(facts.timeS !== undefined && { timeS: facts.timeS }),
-      ...(facts.filamentUm.length > 0 && { materials: materialsOf(packer) }),
-    },
-    thumbnails: packer.thumbnails(),
-    geometry: packer.geometry(),
-  }
-}
-
-/** Slicers list either every filament there is or, in order, those the print uses. */
-function materialsOf(packer: ProgramPacker): NonNullable<PartMetadata['info']['materials']> {
-  const { filamentUm, filamentMg, filamentNames, filamentTools } = packer.facts
-  const isEveryFilament = filamentUm.length === filamentNames.length
-  const used = TOOL_WORDS.filter(word => packer.limits().words.has(word)).map(word =>
-    TOOL_WORDS.indexOf(word),
-  )
-  const tools = filamentTools.length > 0 ? filamentTools : isEveryFilament ? [] : used
-  return filamentUm.slice(0, MAX_MATERIALS).map((lengthUm, position) => {
-    const tool = tools[position] ?? position
-    const massMg = filamentMg[position]
-    return {
-      tool,
-      kind: 'plastic' as const,
-      name: (filamentNames[tool] ?? '').slice(0, MAX_NAME_CHARACTERS),
-      lengthUm,
-      ...(massMg !== undefined && { massMg }),
-    }
-  })
 }
 
 /** What the writer changed in the slicer's text: never silently. */

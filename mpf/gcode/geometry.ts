@@ -1,7 +1,6 @@
 /** The part as a program draws it: the box of what is extruded, and how many moves it takes. */
 
 import type { PartGeometry } from '../metadata.ts'
-import type { MoveListener } from './listeners.ts'
 
 const NM_PER_UM = 1000
 
@@ -47,7 +46,7 @@ export class PartMeter {
   }
 
   /** Collects every move of a Machine. */
-  readonly onMove: MoveListener = (from, to, eNm) => {
+  onMove(from: Float64Array, to: Float64Array, eNm: number): void {
     if (from[0] !== to[0] || from[1] !== to[1] || from[2] !== to[2]) this.add(from, to, eNm > 0)
   }
 }

@@ -57,6 +57,16 @@ export class Machine {
     this.#motion = new Motion({ scanner, envelope, refuse: refuseHere, isWidening, onMove })
   }
 
+  /** The active tool. */
+  get tool(): number {
+    return this.#tool
+  }
+
+  /** Flow in force (M221). */
+  get flowPercent(): number {
+    return this.#heaters.flowPercent
+  }
+
   /** Starts in the middle: `modal` is the state after `line`. */
   restore(modal: ModalState, line: number, layers = 0): void {
     this.line = line

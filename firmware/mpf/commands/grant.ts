@@ -4,20 +4,16 @@ import {
   type Container,
   decodeGrants,
   encodeGrants,
-  openMeta,
   readContainer,
   readSection,
   recipientId,
-  recipientIds,
   replaceGrants,
-  selectGrant,
-  unwrapKeys,
-  verifyManifest,
 } from '#mpf'
 import { type Command, type CommandContext, ToolError, UsageError } from '../command.ts'
 import { openSealed, writeWhole } from '../files.ts'
 import { GRANT_HELP, GRANT_OPTIONS, makeGrant } from '../granting.ts'
 import { readRecipient, readRecipientKeys, readSigningKey, readTrust } from '../key-files.ts'
+import { openGranted, readManifest } from '../reading.ts'
 
 const COPY_BYTES = 1_048_576
 
@@ -31,7 +27,7 @@ wraps them for another recipient and signs the grant. The file's manifest and ci
 
   --trust FILE     trust bundle
   --holder KEY     private key of a recipient of the file
-  --holder-hybrid FILE   its hybrid key, if the file was granted to that
+  --holder-hybrid FILE   its hybrid key, if the file was granted to that (with or without the other)
   --issue KEY      grant issuer's private key
   --password-file FILE   password of PKCS#12 keys
   --out FILE       write the grant alone (one --to), to be delivered separately
@@ -78,42 +74,22 @@ async function makeGrants(
 ): Promise<{ readonly grants: ReadonlyMap<string, Uint8Array>; readonly segmentBytes: number }> {
   const passwordFile = context.text('password-file')
   const trust = await readTrust(context.required('trust'))
-  const holder = await readRecipientKeys(
-    context.required('holder'),
-    context.text('holder-hybrid'),
-    passwordFile,
-  )
+  const files = { p384: context.text('holder'), hybrid: context.text('holder-hybrid') }
+  const holder = await readRecipientKeys(files, passwordFile)
+  if (!holder) throw new UsageError('--holder or --holder-hybrid is missing')
   const signingKey = await readSigningKey(context.required('issue'), passwordFile)
   if (!trust.keyFor('grant', signingKey.kid))
     throw new ToolError('TOOL_KEY', 'the issuing key is not trusted for grants by this bundle')
-  const atMs = Date.now()
-  const manifest = await verifyManifest(container, {
-    trust,
-    tenant: trust.tenant,
-    atMs,
-    seqFloor: () => 0,
-  })
-  const target = {
-    fileId: manifest.payload.fid,
-    manifestDigest: manifest.digest,
-    tenant: manifest.payload.ten,
-  }
-  const held = await selectGrant(container, target, {
-    trust,
-    recipientIds: recipientIds(holder),
-    atMs,
-    scope: 'view',
-    epochFloor: 0,
-    usesOf: () => 0,
-  })
-  using keys = await unwrapKeys(held, holder)
+  const manifest = await readManifest(container, trust)
   // Proves that these are the keys the publisher committed to before they are passed on.
-  await openMeta(container, manifest, keys)
+  using held = await openGranted(container, manifest, { trust, recipient: holder, scope: 'view' })
+  const { fid: fileId, ten: tenant } = manifest.payload
+  const target = { fileId, manifestDigest: manifest.digest, tenant }
   const grants = new Map<string, Uint8Array>()
   for (const recipient of recipients)
     grants.set(
       recipientId(recipient),
-      await makeGrant(context, target, keys, recipient, signingKey),
+      await makeGrant(context, target, held.keys, recipient, signingKey),
     )
   return { grants, segmentBytes: manifest.segmentBytes }
 }

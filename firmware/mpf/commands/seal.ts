@@ -12,12 +12,12 @@ import {
   sealPrint,
 } from '#mpf'
 import { type Command, type CommandContext, UsageError } from '../command.ts'
+import { DESCRIBE_HELP, DESCRIBE_OPTIONS, describePart, readDescription } from '../describing.ts'
 import { fileStore, readProgram, writeWhole } from '../files.ts'
 import { GRANT_HELP, GRANT_OPTIONS, makeGrant } from '../granting.ts'
 import { readRecipient, readSigningKey } from '../key-files.ts'
 import {
   createPacker,
-  describePart,
   PACK_HELP,
   PACK_OPTIONS,
   profileOf,
@@ -39,8 +39,7 @@ named printers can open. What the program may do at most (words, positions, temp
   --issue KEY      grant issuer's private key (default: the publisher's)
   --password-file FILE   password of the PKCS#12 keys
 ${GRANT_HELP}
-  --title TEXT     name of the part (default: the file's name)
-  --label TEXT     classification label
+${DESCRIBE_HELP}
   --model NAME     printer model it is made for (repeatable; default: any whose limits fit)
   --file-id ID --revision N   seal a new revision of an earlier part
 ${PACK_HELP}
@@ -50,6 +49,7 @@ ${PACK_HELP}
   options: {
     ...GRANT_OPTIONS,
     ...PACK_OPTIONS,
+    ...DESCRIBE_OPTIONS,
     'post-process': { type: 'boolean' },
     'sign-pq': { type: 'string' },
     out: { type: 'string', short: 'o' },
@@ -57,8 +57,6 @@ ${PACK_HELP}
     sign: { type: 'string' },
     issue: { type: 'string' },
     'password-file': { type: 'string' },
-    title: { type: 'string' },
-    label: { type: 'string' },
     model: { type: 'string', multiple: true },
     'file-id': { type: 'string' },
     revision: { type: 'string' },
@@ -81,6 +79,7 @@ async function runSeal(context: CommandContext): Promise<number> {
     issueFile === undefined ? signingKey : await readSigningKey(issueFile, passwordFile)
   const recipients = await Promise.all(context.list('to').map(readRecipient))
   const profile = await profileOf(context)
+  const given = await readDescription(context)
   const packer = createPacker(context, profile)
   const fileId = fileIdOf(context)
   await using store = await fileStore()
@@ -97,7 +96,7 @@ async function runSeal(context: CommandContext): Promise<number> {
     }),
     blocks: packer.blocks(readProgram(input)),
     describe: () => ({
-      metadata: describePart(context, packer, input),
+      metadata: describePart(given, packer, input),
       policy: policyFor(packer.limits(), {
         models: context.list('model'),
         nozzleUm: packer.facts.nozzleUm ?? 0,

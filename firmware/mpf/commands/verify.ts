@@ -1,27 +1,22 @@
 /** `mpf verify`: every check of SPEC 7 that the given keys allow, each with its result. */
 
 import { loadConfig } from '#config'
-import {
-  type Container,
-  type ContentKeys,
-  checkMachine,
-  createProgramCheck,
-  type Manifest,
-  type Meta,
-  openBody,
-  openMeta,
-  readContainer,
-  recipientIds,
-  selectGrant,
-  type TrustBundle,
-  unwrapKeys,
-  verifyCiphertext,
-  verifyManifest,
-} from '#mpf'
+import { type Container, checkMachine, type Manifest, readContainer, verifyCiphertext } from '#mpf'
 import { type Command, type CommandContext, UsageError } from '../command.ts'
 import { openSealed } from '../files.ts'
-import { readBytes, readRecipientKeys, readTrust } from '../key-files.ts'
+import { readTrust } from '../key-files.ts'
 import { createProgress } from '../progress.ts'
+import {
+  type Access,
+  checkProgram,
+  openGranted,
+  READ_HELP,
+  READ_OPTIONS,
+  readDetached,
+  readManifest,
+  readRecipient,
+  type Step,
+} from '../reading.ts'
 
 export const verify: Command = {
   name: 'verify',
@@ -31,19 +26,12 @@ export const verify: Command = {
   help: `Without a key (or with --keyless): layout, signature, binding and every byte against the signed tree. With a printer's
 key: also its grant, the content keys, metadata, and every line of the program against the signed envelope. FILE may be - (standard input).
 
-  --trust FILE    trust bundle
-  --key FILE      the printer's private key
-  --hybrid-key FILE   its hybrid key
-  --grant FILE    a grant delivered apart from the file
+${READ_HELP}
   --profile FILE  a printer's configuration: also check that the envelope fits it
   --keyless       no key even if given
   --explain       print each check with its result`,
   options: {
-    trust: { type: 'string' },
-    key: { type: 'string' },
-    'password-file': { type: 'string' },
-    'hybrid-key': { type: 'string' },
-    grant: { type: 'string' },
+    ...READ_OPTIONS,
     profile: { type: 'string' },
     keyless: { type: 'boolean' },
     explain: { type: 'boolean' },
@@ -54,9 +42,9 @@ key: also its grant, the content keys, metadata, and every line of the program a
 async function runVerify(context: CommandContext): Promise<number> {
   const [path] = context.operands
   if (path === undefined || context.operands.length !== 1) throw new UsageError('expected one file')
-  const trust = await readTrust(context.required('trust'))
+  const access = await accessOf(context)
   const steps: { readonly check: string; readonly ok: boolean }[] = []
-  const step = async <T>(check: string, run: () => T | Promise<T>): Promise<T> => {
+  const step: Step = async (check, run) => {
     try {
       const result = await run()
       steps.push({ check, ok: true })
@@ -67,7 +55,7 @@ async function runVerify(context: CommandContext): Promise<number> {
     }
   }
   try {
-    const facts = await checkAll(context, path, trust, step)
+    const facts = await checkAll(context, path, access, step)
     if (context.isJson)
       context.print(
         JSON.stringify({
@@ -97,8 +85,6 @@ function explain(
   if (verdict !== undefined) context.print(verdict)
 }
 
-type Step = <T>(check: string, run: () => T | Promise<T>) => Promise<T>
-
 interface Facts {
   readonly fileId: string
   readonly issuer: string
@@ -108,10 +94,24 @@ interface Facts {
   readonly what: string
 }
 
+/** Whom to believe and with which keys to look. */
+type Verifier = Pick<Access, 'trust' | 'detached'> & {
+  readonly recipient: Access['recipient'] | undefined
+}
+
+async function accessOf(context: CommandContext): Promise<Verifier> {
+  const trust = await readTrust(context.required('trust'))
+  const recipient = context.flag('keyless') ? undefined : await readRecipient(context)
+  const detached = await readDetached(context)
+  if (detached && !recipient)
+    throw new UsageError('--grant: a grant is checked only with the key it is for')
+  return { trust, recipient, detached }
+}
+
 async function checkAll(
   context: CommandContext,
   path: string,
-  trust: TrustBundle,
+  { trust, recipient, detached }: Verifier,
   step: Step,
 ): Promise<Facts> {
   await using source = await openSealed(path)
@@ -119,30 +119,34 @@ async function checkAll(
     readContainer(source),
   )
   const manifest = await step('manifest: signer, signature, binding, sizes', () =>
-    verifyManifest(container, { trust, tenant: trust.tenant, atMs: Date.now(), seqFloor: () => 0 }),
+    readManifest(container, trust),
   )
   const { payload } = manifest
-  const keyFile = context.flag('keyless') ? undefined : context.text('key')
-  const what =
-    keyFile === undefined
-      ? await checkKeyless(container, manifest, step)
-      : await checkKeyed(context, container, manifest, { trust, keyFile }, step)
+  const what = recipient
+    ? await checkKeyed(context, container, manifest, { trust, recipient, detached }, step)
+    : await checkKeyless(context, container, manifest, step)
   return {
     fileId: payload.fid,
     issuer: payload.iss,
     manifest: manifest.digest,
     lines: payload.enc.body.lines,
-    keyless: keyFile === undefined,
+    keyless: recipient === undefined,
     what: `${what}, by ${payload.iss}`,
   }
 }
 
-async function checkKeyless(container: Container, manifest: Manifest, step: Step): Promise<string> {
+async function checkKeyless(
+  context: CommandContext,
+  container: Container,
+  manifest: Manifest,
+  step: Step,
+): Promise<string> {
   const progress = createProgress('verifying')
   const { length } = container.sections.ENC
   await step('ciphertext: every byte against the signed tree', () =>
     verifyCiphertext(container, manifest, { onProgress: bytes => progress(bytes, length) }),
   )
+  await checkProfile(context, manifest, step)
   return `origin and integrity of ${length} bytes`
 }
 
@@ -150,56 +154,28 @@ async function checkKeyed(
   context: CommandContext,
   container: Container,
   manifest: Manifest,
-  by: { readonly trust: TrustBundle; readonly keyFile: string },
+  access: Omit<Access, 'scope'>,
   step: Step,
 ): Promise<string> {
-  const { payload } = manifest
-  const passwordFile = context.text('password-file')
-  const recipient = await readRecipientKeys(by.keyFile, context.text('hybrid-key'), passwordFile)
-  const detachedFile = context.text('grant')
-  const detached = detachedFile === undefined ? undefined : await readBytes(detachedFile)
-  const target = { fileId: payload.fid, manifestDigest: manifest.digest, tenant: payload.ten }
-  const grant = await step('grant: this printer, in time', () =>
-    selectGrant(container, target, {
-      trust: by.trust,
-      recipientIds: recipientIds(recipient),
-      atMs: Date.now(),
-      scope: 'print',
-      epochFloor: 0,
-      usesOf: () => 0,
-      ...(detached && { detached }),
-    }),
+  const { lines, text } = manifest.payload.enc.body
+  using opened = await openGranted(container, manifest, { ...access, scope: 'print' }, step)
+  await checkProfile(context, manifest, step)
+  const progress = createProgress('verifying')
+  await step(`program: ${lines} lines, every segment, block and line`, () =>
+    checkProgram(container, manifest, opened, { onProgress: bytes => progress(bytes, text) }),
   )
-  using keys = await step('keys: unwrapped for this printer', () => unwrapKeys(grant, recipient))
-  const meta = await step('keys are the ones signed for; metadata and index', () =>
-    openMeta(container, manifest, keys),
-  )
-  const profileFile = context.text('profile')
-  if (profileFile !== undefined)
-    await step('envelope: inside this printer', async () =>
-      checkMachine(payload.pol, (await loadConfig(profileFile)).printer.profile),
-    )
-  await step(`program: ${payload.enc.body.lines} lines, every segment, block and line`, () =>
-    checkProgram(container, manifest, keys, meta),
-  )
-  return `${payload.enc.body.lines} lines, every check`
+  return `${lines} lines, every check`
 }
 
-async function checkProgram(
-  container: Container,
+/** The envelope is signed, not encrypted: whether it fits a printer can be told without a key. */
+async function checkProfile(
+  context: CommandContext,
   manifest: Manifest,
-  keys: ContentKeys,
-  meta: Meta,
+  step: Step,
 ): Promise<void> {
-  const { pol, enc } = manifest.payload
-  const progress = createProgress('verifying')
-  const check = createProgramCheck(pol, meta.index, enc.body.lines)
-  let bytes = 0
-  for await (const block of openBody(container, manifest, keys, meta.index)) {
-    check.check(block)
-    bytes += block.text.length
-    block.text.fill(0)
-    progress(bytes, enc.body.text)
-  }
-  check.end()
+  const file = context.text('profile')
+  if (file === undefined) return
+  await step('envelope: inside this printer', async () =>
+    checkMachine(manifest.payload.pol, (await loadConfig(file)).printer.profile),
+  )
 }
