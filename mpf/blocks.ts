@@ -5,6 +5,7 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { BLOCK_DIGEST_BYTES, type IndexEntry } from './block-index.ts'
 import { view } from './container.ts'
 import { MpfError } from './errors.ts'
+import { KIB } from './limits.ts'
 
 const FRAME_MAGIC = 0xfd2fb528
 const WINDOW_LOG = 20
@@ -14,6 +15,8 @@ const LF = 10
 /** Magic and descriptor. */
 const FRAME_HEAD_BYTES = 5
 const BLOCK_HEAD_BYTES = 3
+/** Block_Maximum_Size (RFC 8878 3.1.1.2.4) of a frame whose window is its content. */
+const MAX_FRAME_BLOCK_BYTES = 128 * KIB
 
 export function blockDigest(text: Uint8Array): Uint8Array {
   return hash('sha256', text, 'buffer').subarray(0, BLOCK_DIGEST_BYTES)
@@ -43,8 +46,8 @@ export function decompressBlock(frame: Uint8Array, entry: IndexEntry, block: num
       `block ${block}: frame does not declare ${entry.textBytes} bytes`,
       { block },
     )
-  if (frameBytes(frame) !== frame.length)
-    throw new MpfError('MPF_DECOMPRESS', `block ${block} is not exactly one frame`, { block })
+  if (frameBytes(frame, entry.textBytes) !== frame.length)
+    throw new MpfError('MPF_DECOMPRESS', `block ${block} is not exactly one sound frame`, { block })
   let text: Buffer
   try {
     text = zstdDecompressSync(frame, {
@@ -87,12 +90,17 @@ function contentSize(frame: Uint8Array): number {
   return sizeFlag === 2 ? fields.getUint32(5, true) : -1
 }
 
-/** Where the frame's last block ends (RFC 8878 3.1.1.2). A decoder passes silently over empty and skippable frames behind it. */
-function frameBytes(frame: Uint8Array): number {
+/**
+ * Where the frame's last block ends (RFC 8878 3.1.1.2), or -1 when one is longer than any may be. A decoder passes silently over
+ * empty and skippable frames behind it, and over long blocks where its output has room.
+ */
+function frameBytes(frame: Uint8Array, contentBytes: number): number {
+  const maxBlockBytes = Math.min(contentBytes, MAX_FRAME_BLOCK_BYTES)
   const descriptor = frame[4] as number
   let at = FRAME_HEAD_BYTES + 2 ** (descriptor >> 6)
   for (let isLast = false; !isLast && at + BLOCK_HEAD_BYTES <= frame.length; ) {
     const head = (frame[at] as number) | (view(frame).getUint16(at + 1, true) << 8)
+    if (head >> 3 > maxBlockBytes) return -1
     isLast = (head & 1) === 1
     const isRunLength = ((head >> 1) & 3) === 1
     at += BLOCK_HEAD_BYTES + (isRunLength ? 1 : head >> 3)

@@ -36,21 +36,20 @@ export function createBlockHash(
   }
 }
 
-/** Bytes of each level, root level first, for `leaves` data blocks; no level at all for one block or none. */
-export function levelBytes(leaves: number, blockBytes: number): readonly number[] {
+/** Hashes in each level, root level first, for `leaves` data blocks; no level at all for one block or none. */
+function hashesByLevel(leaves: number, blockBytes: number): readonly number[] {
   const levels: number[] = []
-  for (let hashes = leaves; hashes > 1; ) {
-    const blocks = Math.ceil((hashes * DIGEST_BYTES) / blockBytes)
-    levels.unshift(blocks * blockBytes)
-    hashes = blocks
-  }
+  for (let hashes = leaves; hashes > 1; hashes = Math.ceil((hashes * DIGEST_BYTES) / blockBytes))
+    levels.unshift(hashes)
   return levels
 }
 
 /** Length of the TRE section for this much data. */
-export function treeBytes(parameters: TreeParameters): number {
-  const leaves = Math.ceil(parameters.lengthBytes / parameters.blockBytes)
-  return levelBytes(leaves, parameters.blockBytes).reduce((sum, level) => sum + level, 0)
+export function treeBytes({ lengthBytes, blockBytes }: TreeParameters): number {
+  return hashesByLevel(Math.ceil(lengthBytes / blockBytes), blockBytes).reduce(
+    (sum, hashes) => sum + roundUp(hashes * DIGEST_BYTES, blockBytes),
+    0,
+  )
 }
 
 /** The fs-verity digest: SHA-256 of struct fsverity_descriptor. */
@@ -115,20 +114,36 @@ export async function openTree(
   const { blockBytes } = parameters
   const hashBlock = createBlockHash(parameters)
   const leaves = Math.ceil(parameters.lengthBytes / blockBytes)
-  const levels = levelBytes(leaves, blockBytes)
+  const levels = hashesByLevel(leaves, blockBytes)
   const isRoot = (hash: Uint8Array) => timingSafeEqual(verityDigest(parameters, hash), digest)
+  const hashesABlock = blockBytes / DIGEST_BYTES
+  const expectNode = (
+    block: Uint8Array,
+    i: number,
+    hashes: number,
+    parents: Uint8Array | undefined,
+  ): void => {
+    const isGood = parents
+      ? timingSafeEqual(hashBlock(block), hashAt(parents, i))
+      : isRoot(hashBlock(block))
+    if (!isGood)
+      throw new MpfError('MPF_TREE', `tree block ${i} does not lead to the signed digest`)
+    const padding = block.subarray((hashes - i * hashesABlock) * DIGEST_BYTES)
+    if (padding.some(byte => byte !== 0))
+      throw new MpfError('MPF_TREE', `padding of tree block ${i} is not zero`)
+  }
 
   let offset = 0
   let parents: Uint8Array | undefined
-  for (const bytes of levels.slice(0, -1)) {
+  for (const hashes of levels.slice(0, -1)) {
+    const bytes = roundUp(hashes * DIGEST_BYTES, blockBytes)
     const level = Uint8Array.from(await read(offset, bytes))
     for (const [i, block] of blocksOf(level, blockBytes).entries())
-      expectNode(hashBlock(block), parents, i, isRoot)
+      expectNode(block, i, hashes, parents)
     parents = level
     offset += bytes
   }
   const leafLevelOffset = offset
-  const hashesABlock = blockBytes / DIGEST_BYTES
   let loaded = -1
   let leafHashes: Uint8Array | undefined
 
@@ -136,7 +151,7 @@ export async function openTree(
     const block = Math.floor(i / hashesABlock)
     if (levels.length === 0 || block === loaded) return
     const bytes = Uint8Array.from(await read(leafLevelOffset + block * blockBytes, blockBytes))
-    expectNode(hashBlock(bytes), parents, block, isRoot)
+    expectNode(bytes, block, leaves, parents)
     leafHashes = bytes
     loaded = block
   }
@@ -153,10 +168,9 @@ export async function openTree(
           throw new MpfError('MPF_TREE', 'the only block differs from the signed digest')
         return
       }
-      const at = (i % hashesABlock) * DIGEST_BYTES
       if (!leafHashes || Math.floor(i / hashesABlock) !== loaded)
         throw new MpfError('MPF_TREE', `leaf block of segment ${i} is not loaded`)
-      if (!timingSafeEqual(hash, leafHashes.subarray(at, at + DIGEST_BYTES)))
+      if (!timingSafeEqual(hash, hashAt(leafHashes, i % hashesABlock)))
         throw new MpfError('MPF_SEG_HASH', `segment ${i} differs from the signed tree`, {
           segment: i,
         })
@@ -164,15 +178,6 @@ export async function openTree(
   }
 }
 
-/** Node `i` must be the hash its parent level holds for it, or, on the top level, the root. */
-function expectNode(
-  hash: Uint8Array,
-  parents: Uint8Array | undefined,
-  i: number,
-  isRoot: (hash: Uint8Array) => boolean,
-): void {
-  const isGood = parents
-    ? timingSafeEqual(hash, parents.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES))
-    : isRoot(hash)
-  if (!isGood) throw new MpfError('MPF_TREE', `tree block ${i} does not lead to the signed digest`)
+function hashAt(hashes: Uint8Array, i: number): Uint8Array {
+  return hashes.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES)
 }

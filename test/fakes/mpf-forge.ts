@@ -74,6 +74,8 @@ export interface Forgery {
   readonly metaPadding?: (padding: Buffer) => Uint8Array
   /** Before the tree: what a broken publisher signs. */
   readonly bodySegments?: (segments: Buffer[], insider: Insider) => readonly Uint8Array[]
+  /** Each level of the tree before it is hashed: what a broken publisher signs. */
+  readonly level?: (level: Buffer) => Buffer
   /** After the tree: what an insider writes on the stick. */
   readonly ciphertext?: (enc: Buffer, insider: Insider) => Uint8Array
   readonly tree?: (tree: Buffer) => Uint8Array
@@ -141,7 +143,7 @@ export function forge(forgery: Forgery = {}): Buffer {
   const bodySealed = sealAll(body.plaintext, bodyStream, segmentBytes)
   const bodyBytes = Buffer.concat(forgery.bodySegments?.(bodySealed, insider) ?? bodySealed)
   const signedEnc = Buffer.concat([paddedMeta, bodyBytes])
-  const { tree, digest } = buildVerity(signedEnc, segmentBytes)
+  const { tree, digest } = buildVerity(signedEnc, segmentBytes, SALT, forgery.level)
   const manifest: Json = {
     v: 1,
     fid: b64(FILE_ID),
@@ -388,6 +390,7 @@ export function buildVerity(
   data: Buffer,
   blockBytes: number,
   salt: Uint8Array = SALT,
+  spoil: (level: Buffer) => Buffer = same,
 ): { readonly tree: Buffer; readonly digest: Buffer } {
   const prefix =
     salt.length === 0 ? Buffer.alloc(0) : Buffer.concat([salt, Buffer.alloc(64 - salt.length)])
@@ -403,8 +406,9 @@ export function buildVerity(
   const levels: Buffer[] = []
   let hashes = hashBlocks(data)
   while (hashes.length > 32) {
-    const level = Buffer.alloc(roundUp(hashes.length, blockBytes))
-    hashes.copy(level)
+    const padded = Buffer.alloc(roundUp(hashes.length, blockBytes))
+    hashes.copy(padded)
+    const level = spoil(padded)
     levels.unshift(level)
     hashes = hashBlocks(level)
   }

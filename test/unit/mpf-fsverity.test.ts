@@ -118,6 +118,31 @@ test('every byte of a tree of three levels leads to the digest', async t => {
   }
 })
 
+test('bytes behind the last hash of any level are zero, whatever was signed', async t => {
+  const data = dataOf(130 * 4096)
+  const salt = Buffer.alloc(32, 1)
+  const parameters = { blockBytes: 4096, salt, lengthBytes: data.length }
+  /** Behind two hashes of the root level, two hashes of the second leaf block. */
+  for (const [level, at] of [
+    [0, 64],
+    [0, 4095],
+    [1, 4096 + 64],
+    [1, 2 * 4096 - 1],
+  ] as const) {
+    const { tree, digest } = buildVerity(data, 4096, salt, bytes => {
+      if (bytes.length === (level + 1) * 4096) bytes[at] = 1
+      return bytes
+    })
+    const open = async () => {
+      const opened = await openTree(parameters, digest, async (offset, length) =>
+        tree.subarray(offset, offset + length),
+      )
+      await opened.load(129)
+    }
+    await t.rejects(open(), { code: 'MPF_TREE', message: /padding/ }, `level ${level}, byte ${at}`)
+  }
+})
+
 test('a block in another block’s place is refused', async t => {
   const data = dataOf(3 * 4096)
   const { parameters, tree, digest } = ours(data, 4096, Buffer.alloc(0))

@@ -4,6 +4,22 @@ import { constants } from 'node:zlib'
 import { rawFrame, zstdFrame } from '../mpf-forge.ts'
 import { type Case, fault, flip, set } from './case.ts'
 
+/** One comment after another: a byte more than a Zstandard block may hold. */
+const LONG_TEXT = `${';\n'.repeat(65_535)};x\n`
+
+/** A frame of one block that repeats the text's first byte. */
+function repeatedFrame(header: readonly number[], text: Uint8Array): Buffer {
+  const frame = rawFrame(header, text).subarray(0, 4 + header.length + 3)
+  frame[4 + header.length] = (frame[4 + header.length] ?? 0) | 2
+  return Buffer.concat([frame, text.subarray(0, 1)])
+}
+
+function littleEndian(value: number): readonly number[] {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32LE(value)
+  return [...bytes]
+}
+
 export function frameFaults(): Case[] {
   const lastFrame =
     (change: (frame: Buffer, text: Buffer) => Uint8Array) =>
@@ -55,6 +71,12 @@ export function frameFaults(): Case[] {
       frame[6] = (frame[6] ?? 0) | 6
       return frame
     }),
+    ...[rawFrame, repeatedFrame].map((make, i) =>
+      fault(`MPF_DECOMPRESS/${['raw', 'repeated'][i]}-block-above-128-kib`, {
+        blocks: [LONG_TEXT],
+        frame: (_, __, text) => make([0xa0, ...littleEndian(text.length)], text),
+      }),
+    ),
     of('deflate', () => Buffer.from('789c4b34048f0000', 'hex')),
   ]
 }

@@ -9,6 +9,7 @@ const segmentOf = (enc: Buffer, at: number, i: number) =>
 export const INTEGRITY: readonly Case[] = [
   fault('MPF_TREE/leaf-hash-flipped', { tree: flip(0) }),
   fault('MPF_TREE/leaf-padding-not-zero', { tree: flip(-1) }),
+  fault('MPF_TREE/signed-leaf-padding-not-zero', { level: flip(-1) }),
   fault('MPF_TREE/tree-all-zero', { tree: tree => Buffer.alloc(tree.length) }),
   fault('MPF_TREE/other-digest', { manifest: put('tree.dig', b64(Buffer.alloc(32))) }),
   fault('MPF_TREE/other-salt', { manifest: put('tree.salt', b64(Buffer.alloc(32))) }),
