@@ -10,6 +10,7 @@ const MICRO = 1e6
 /** Millionths of a degree to tenths. */
 const DECI = 1e5
 const MAX_DECI_C = 0xffff
+const MAX_FAN = 255
 const HAS = { P: bit('P'), R: bit('R'), S: bit('S'), T: bit('T') } as const
 const LETTER = { P: 15, R: 17, S: 18, T: 19 } as const
 
@@ -74,12 +75,9 @@ export class Heaters {
         this.maxChamber = Math.max(this.maxChamber, this.chamber)
         return
       case 'fan':
-        if ((this.#number('P') ?? 0) === 0)
-          this.fan = clamp(Math.round(this.#number('S') ?? 255), 255)
-        return
+        return this.#setFan(this.#number('S') ?? MAX_FAN)
       case 'fanOff':
-        this.fan = 0
-        return
+        return this.#setFan(0)
       case 'flow':
         return this.#setFlow()
       default:
@@ -120,6 +118,14 @@ export class Heaters {
       return current
     }
     return deci
+  }
+
+  /** Only the first fan is followed. */
+  #setFan(speed: number): void {
+    const fan = this.#number('P') ?? 0
+    // 0.5 would be fan 0 to a controller that truncates.
+    if (!Number.isInteger(fan) || fan < 0) return this.#refuse('MPF_GCODE', 'a fan out of range')
+    if (fan === 0) this.fan = clamp(Math.round(speed), MAX_FAN)
   }
 
   #setFlow(): void {

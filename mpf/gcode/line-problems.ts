@@ -43,12 +43,10 @@ const CHECKS: Partial<Record<WordEffect, Check>> = {
       ? ['MPF_ENVELOPE', 'a feed factor above 100 percent']
       : undefined
   },
-  // G10 and G11 would lift by it, outside the box; a negative one would press the nozzle into the part.
-  retraction({ has, number }) {
-    if (['F', 'Z'].some(letter => has(letter) && number(letter) === undefined))
-      return ['MPF_GCODE', 'a retraction without a number']
-    return (number('Z') ?? 0) === 0 ? undefined : ['MPF_ENVELOPE', 'a retraction that moves Z']
-  },
+  retraction: ({ has, number }) =>
+    ['F', 'Z'].some(letter => has(letter) && number(letter) === undefined)
+      ? ['MPF_GCODE', 'a retraction without a number']
+      : undefined,
 }
 
 /** The problem of a line whose word has this effect, if any. */

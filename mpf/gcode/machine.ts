@@ -157,7 +157,7 @@ export class Machine {
       case 'feedFactor':
         return
       case 'retraction':
-        return motion.checkFeed()
+        return motion.checkRetraction()
       case 'tool':
         return this.#changeTool(Number(WORD_NAMES[word]?.slice(1)))
       default:

@@ -10,7 +10,7 @@ import { ALL_AXES, type LineScanner } from './scanner.ts'
 import { bit } from './tables.ts'
 
 /** Index of each parameter letter in the scanner's values. */
-const LETTER = { E: 4, F: 5, I: 8, J: 9, P: 15 } as const
+const LETTER = { E: 4, F: 5, I: 8, J: 9, P: 15, Z: 25 } as const
 /** X, Y and Z stand together at the end of the alphabet. */
 const FIRST_AXIS = 23
 const AXIS_NAMES = 'XYZ'
@@ -73,12 +73,14 @@ export class Motion {
   }
 
   straight(flowPercent: number): void {
+    if (!this.#hasNumbers()) return
     this.#move()
     if (this.#fed <= 0 || this.#travelSquared === 0) return
     this.#envelope.expectExtrusion(this.#fed, Math.sqrt(this.#travelSquared), flowPercent)
   }
 
   arc(isClockwise: boolean, flowPercent: number): void {
+    if (!this.#hasNumbers()) return
     const { mask, values } = this.#scanner
     const [fromX, fromY, fromZ] = this.position as unknown as readonly [number, number, number]
     const isKnown = (this.bits & MODAL_BIT.knownX) !== 0 && (this.bits & MODAL_BIT.knownY) !== 0
@@ -114,24 +116,36 @@ export class Motion {
     this.#envelope.expectFilament(this.eNm)
   }
 
-  /** The feed of a retraction: checked, but none of the moves'. */
-  checkFeed(): void {
-    if ((this.#scanner.mask & HAS_F) !== 0) this.#envelope.feedAfter(this.#feedValue(), 0)
+  /** A retraction set for later: its feed is none of the moves'; what lifts would leave the box, what lowers press the nozzle into the part. */
+  checkRetraction(): void {
+    const { mask, values } = this.#scanner
+    if ((mask & HAS_F) !== 0) this.#envelope.feedAfter(this.#feedValue(), 0)
+    if ((mask & HAS_Z) !== 0 && values[LETTER.Z] !== 0)
+      this.#refuse('MPF_ENVELOPE', 'a retraction that moves Z')
+  }
+
+  /** SPEC 7, step 18: what is no number or no feed anywhere is told before what is outside this envelope. */
+  #hasNumbers(): boolean {
+    const { mask, valued } = this.#scanner
+    if (valued !== mask) {
+      this.#refuse('MPF_GCODE', 'an axis without a number')
+      return false
+    }
+    if ((mask & HAS_F) !== 0)
+      this.feedUmPerMin = this.#envelope.feedAfter(this.#feedValue(), this.feedUmPerMin)
+    return true
   }
 
   #move(): void {
-    const { mask, valued } = this.#scanner
+    const { mask } = this.#scanner
     this.#fed = 0
     this.#travelSquared = 0
-    if (valued !== mask) return this.#refuse('MPF_GCODE', 'an axis without a number')
     if (this.#onMove) this.#keepPosition()
     const unknown = (mask >> FIRST_AXIS) & ~(this.bits >> FIRST_KNOWN)
     if ((this.bits & (MODAL_BIT.relativeXyz | MODAL_BIT.inches)) === 0) this.#moveAbsolute(mask)
     else for (let axis = 0; axis < 3; axis++) this.#moveAxis(axis, mask)
     if (unknown !== 0) this.#travelSquared = 0
     if ((mask & HAS_E) !== 0) this.#feedFilament()
-    if ((mask & HAS_F) !== 0)
-      this.feedUmPerMin = this.#envelope.feedAfter(this.#feedValue(), this.feedUmPerMin)
     this.#onMove?.(this.#from, this.position, this.#fed, this.feedUmPerMin)
   }
 

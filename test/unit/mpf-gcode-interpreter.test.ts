@@ -35,7 +35,6 @@ class Interpreter {
       G91: { relative: true, relativeE: true },
       M82: { relativeE: false },
       M83: { relativeE: true },
-      M107: { fan: 0n },
     }
     Object.assign(s, modes[word])
     if (/^T[0-3]$/.test(word)) s.tool = Number(word[1])
@@ -55,6 +54,7 @@ class Interpreter {
     }
     if (word === 'M140' || word === 'M190') s.bed = deciC(parameters)
     if (word === 'M106') s.fan = (millionths(parameters.get('S') ?? '255') + 500_000n) / 1_000_000n
+    if (word === 'M107' && Number(parameters.get('P') ?? 0) === 0) s.fan = 0n
     if (word === 'M221') s.flow = (millionths(parameters.get('S') ?? '') + 500_000n) / 1_000_000n
   }
 
@@ -190,6 +190,8 @@ const command = fc.oneof(
     'M221 S100\nT1',
     'M221 S95.5\nT3',
     'M107',
+    'M107 P1',
+    'M107 P0',
     'M106',
     'M105',
     'G4 P10',

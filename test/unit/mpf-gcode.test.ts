@@ -90,6 +90,22 @@ test('a limit is reached and not passed', async t => {
     t.same(run(`${line}\n`).refused, ['MPF_ENVELOPE 1'], line)
 })
 
+test('in one line what is no G-code is told before what is outside the envelope', async t => {
+  for (const line of [
+    'G1 X999 F-1',
+    'G1 X999 F4294968',
+    'G91\nG1 X1 F-1',
+    'G2 I1 F-1',
+    'G2 I1 X',
+    'G1 E999999999 F-1',
+    'M207 Z1 F-1',
+    'M104 S999 T9',
+  ]) {
+    const lines = line.split('\n').length
+    t.same(run(`${line}\n`).refused[0], `MPF_GCODE ${lines}`, line)
+  }
+})
+
 test('fan, flow and tool', async t => {
   t.equal(stateAfter('M106 S127.5').fan, 128)
   t.equal(stateAfter('M106').fan, 255)
@@ -97,6 +113,8 @@ test('fan, flow and tool', async t => {
   t.equal(stateAfter('M106 S-1').fan, 0)
   t.equal(stateAfter('M106 S9', 'M106 P1 S200').fan, 9, 'other fans are not followed')
   t.equal(stateAfter('M106 S9', 'M107').fan, 0)
+  t.equal(stateAfter('M106 S9', 'M107 P0').fan, 0)
+  t.equal(stateAfter('M106 S9', 'M107 P1').fan, 9)
   t.equal(stateAfter('M221 S95').flowPercent, 95)
   t.equal(stateAfter('T3').tool, 3)
 })
