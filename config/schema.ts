@@ -109,6 +109,8 @@ const printer = z.strictObject({
       temperatureReportTimeoutMs: z.int().min(5000).max(600_000).default(30_000),
       escalateAfterMs: z.int().min(1000).max(120_000).default(10_000),
       controllerIdleTimeoutMs: z.int().min(60_000).max(86_400_000).default(1_800_000),
+      /** An output as a file (sysfs); written when an emergency stop is not confirmed. */
+      powerRelay: z.strictObject({ file: absolutePath, cut: z.enum(['0', '1']) }).optional(),
     })
     .prefault({}),
   policy: z

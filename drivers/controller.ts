@@ -115,8 +115,15 @@ export interface Controller extends AsyncDisposable {
   command(text: string, options?: { readonly signal?: AbortSignal }): Promise<readonly string[]>
 
   /** The strongest stop this controller has: emergency bytes, then close. Resolves when nothing can be in flight any more. */
-  emergencyStop(): Promise<void>
+  emergencyStop(): Promise<StopOutcome>
 }
+
+/**
+ * What an emergency stop is known to have done, best first. 'halted': the firmware said so. 'reset': it said nothing, and its reset
+ * line was pulsed. 'unconfirmed': neither.
+ */
+export const STOP_OUTCOMES = ['halted', 'reset', 'unconfirmed'] as const
+export type StopOutcome = (typeof STOP_OUTCOMES)[number]
 
 /** Milliseconds; `undefined` before the first sample. Each is at most 9 % too high, never too low. */
 export interface LatencyPercentiles {

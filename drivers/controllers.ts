@@ -7,11 +7,13 @@ import type {
   LineSource,
   MotionController,
   Position,
+  StopOutcome,
   StreamOptions,
   StreamReport,
   StreamStatistics,
   Temperatures,
 } from './controller.ts'
+import { STOP_OUTCOMES } from './controller.ts'
 import { DriverError } from './errors.ts'
 import { createRouter, type Destination, type Route } from './routing.ts'
 import { Turns } from './turns.ts'
@@ -139,12 +141,13 @@ class Joined implements PrinterControllers {
     return all.sort((a, b) => (a.atNs < b.atNs ? -1 : 1))
   }
 
-  /** All at once: none waits for another to have stopped. */
-  async emergencyStop(): Promise<void> {
+  /** All at once: none waits for another to have stopped. Resolves with the worst outcome of them. */
+  async emergencyStop(): Promise<StopOutcome> {
     const stops = await Promise.allSettled(
       this.members.map(({ controller }) => controller.emergencyStop()),
     )
-    for (const stop of stops) if (stop.status === 'rejected') throw stop.reason
+    const outcomes = stops.map(stop => (stop.status === 'fulfilled' ? stop.value : 'unconfirmed'))
+    return STOP_OUTCOMES.findLast(outcome => outcomes.includes(outcome)) ?? 'halted'
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

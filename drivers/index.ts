@@ -12,6 +12,7 @@ export type {
   MotionController,
   Position,
   ProgramLine,
+  StopOutcome,
   StreamOptions,
   StreamReport,
   StreamStatistics,

@@ -8,6 +8,7 @@ import type {
   LineSource,
   MotionController,
   Position,
+  StopOutcome,
   StreamOptions,
   StreamReport,
   StreamStatistics,
@@ -66,7 +67,7 @@ class Driver implements MotionController {
   readonly #line: Line
   #conversation: Conversation | undefined
   #feed: Feed | undefined
-  #onHalted: () => void = () => undefined
+  #onStopped: (outcome: 'halted' | 'lost') => void = () => undefined
   identity: ControllerIdentity
 
   constructor(options: DriverOptions) {
@@ -194,24 +195,27 @@ class Driver implements MotionController {
     return this.#line.recorder.entries()
   }
 
-  async emergencyStop(): Promise<void> {
+  async emergencyStop(): Promise<StopOutcome> {
     const conversation = this.#conversation
-    if (!conversation || this.#closing.signal.aborted) return
+    if (!conversation || this.#closing.signal.aborted) return 'unconfirmed'
     const isAlreadyHalted = conversation.failure?.code === 'DRIVER_HALTED'
-    const halted = new Promise<'halted'>(resolve => {
-      this.#onHalted = () => resolve('halted')
+    const stopped = new Promise<'halted' | 'lost'>(resolve => {
+      this.#onStopped = resolve
     })
     this.#line.write(this.#dialect.stop.bytes(conversation.window.next))
     conversation.fail(new DriverError('DRIVER_HALTED', 'emergency stop'))
     const verified = this.#options.clock.sleep(this.#tuning.stopVerifyMs, this.#closing.signal)
     // Ended by the close below where nobody waits for it any more.
     verified.catch(() => undefined)
-    const outcome = isAlreadyHalted
+    const told = isAlreadyHalted
       ? 'halted'
-      : await Promise.race([halted, verified.then(() => 'unverified' as const)])
+      : await Promise.race([stopped, verified.then(() => 'silent' as const)])
     // Last resort of a board that did not answer, be its queue full or its receiver dead: the reset line.
-    if (outcome === 'unverified') await this.#line.pulseReset()
+    const isReset = told === 'silent' && this.identity.hasResetLine === true
+    if (isReset) await this.#line.pulseReset()
     await this[Symbol.asyncDispose]()
+    if (told === 'halted') return 'halted'
+    return isReset ? 'reset' : 'unconfirmed'
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -229,14 +233,14 @@ class Driver implements MotionController {
     const conversation = this.#conversation
     if (!conversation) this.#greeting.onLine(line)
     else if (conversation.failure === undefined) conversation.onLine(line)
-    if (this.#dialect.stop.isHalted(line)) this.#onHalted()
+    if (this.#dialect.stop.isHalted(line)) this.#onStopped('halted')
   }
 
   #onLost(cause: unknown): void {
     const { port, reattachWithinMs } = this.#options
     const error = new DriverError('DRIVER_PORT_LOST', `${port}: port closed`, { cause })
     this.#greeting.onLost(error)
-    this.#onHalted()
+    this.#onStopped('lost')
     const conversation = this.#conversation
     if (!conversation || conversation.failure) return
     const isWorthIt = this.#feed !== undefined && reattachWithinMs > 0

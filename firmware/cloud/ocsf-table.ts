@@ -64,6 +64,7 @@ export const OCSF_ROWS: Readonly<Record<string, OcsfRow>> = {
   'job.cancelled': print(2),
   'job.failed': print(3),
   'printer.stopped': print(4),
+  'printer.power_cut': print(5),
   'printer.connected': { e: 'E13', class: 1010, activity: 1, severity: 1 },
   'printer.lost': { e: 'E14', class: 1010, activity: 2, severity: 3 },
   'printer.safe_stop': print(2),

@@ -1,6 +1,6 @@
 /** The parts of the core that stand before anything runs: opened in order, closed in reverse. */
 
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '#config'
@@ -118,6 +118,7 @@ export async function prepareParts(
     journal,
     log,
     keepRecord: entries => records.keep(entries, time.now().atMs, 'motion'),
+    cutPower: powerCutOf(printer.safety),
   })
   stack.use(machine)
   const trust = await TrustStore.open({ path: config.trust.bundleFile, journal })
@@ -142,6 +143,11 @@ export async function prepareParts(
   const made = { config, ports, journal, time, spool, machine, tasks, openJob, reports }
   const settings = new Settings(config, ledger, ports.readConfig)
   return { ...made, settings, keys, directories, trust, grants, ledger, signer }
+}
+
+/** A write to sysfs takes effect before it returns. */
+function powerCutOf({ powerRelay }: Config['printer']['safety']): (() => void) | undefined {
+  return powerRelay && (() => writeFileSync(powerRelay.file, powerRelay.cut))
 }
 
 /** What admission holds a file against, as it is at that moment. */

@@ -64,6 +64,7 @@ export interface BenchOptions {
   readonly journalObserver?: JournalObserver
   readonly onInterruption?: 'fail' | 'ask'
   readonly bootId?: string
+  readonly cutPower?: () => void
   readonly keepRecord?: (entries: readonly FlightEntry[]) => Promise<string>
   readonly expectStartAllowed?: () => void
   /** The state directory's parent: a bench at the same place is the next life of the first. */
@@ -120,6 +121,7 @@ export async function engineBench(directory: string, options: BenchOptions): Pro
     clock,
     journal,
     log: createLogger({ name: 'bench', level: 'silent' }),
+    cutPower: options.cutPower,
     ...(options.keepRecord && { keepRecord: options.keepRecord }),
   })
   const connecting = new AbortController()

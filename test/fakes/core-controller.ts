@@ -7,6 +7,7 @@ import {
   type MotionController,
   type Position,
   type PrinterControllers,
+  type StopOutcome,
   type StreamOptions,
   type StreamReport,
 } from '#drivers'
@@ -27,6 +28,8 @@ export interface FakeController extends MotionController {
   readonly isStopped: boolean
   /** False: it never says where it is. */
   hasPosition: boolean
+  /** What an emergency stop of it is known to have done. */
+  stopOutcome: StopOutcome
   /** Where it says that it is; undefined: wherever it is expected to be, or at the end of a bench's pause. */
   place: Position | undefined
   onEvent: (event: ControllerEvent) => void
@@ -64,6 +67,7 @@ export function fakeController(): FakeController {
     executed,
     onEvent: () => undefined,
     hasPosition: true,
+    stopOutcome: 'halted',
     place: undefined,
     get printed() {
       return printed
@@ -152,6 +156,7 @@ export function fakeController(): FakeController {
     async emergencyStop() {
       isStopped = true
       controller.fail(new Error('stopped'))
+      return controller.stopOutcome
     },
     async [Symbol.asyncDispose]() {
       poke()

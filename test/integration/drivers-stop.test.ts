@@ -23,7 +23,7 @@ for (const { layer, board } of ROWS)
     const ended = t.rejects(streamed, { code: 'DRIVER_HALTED' })
     await moving.promise
     const beganMs = performance.now()
-    await controller.emergencyStop()
+    t.equal(await controller.emergencyStop(), 'halted')
     const tookMs = performance.now() - beganMs
     await ended
     const atStop = executed.length

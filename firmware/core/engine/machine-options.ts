@@ -1,6 +1,6 @@
 /** What the machine is handed, and what its emergency stop tells. */
 
-import type { ControllerEvent, FlightEntry, PrinterControllers } from '#drivers'
+import type { ControllerEvent, FlightEntry, PrinterControllers, StopOutcome } from '#drivers'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/logger.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -24,6 +24,8 @@ export interface MachineOptions {
   readonly log: Logger
   /** Keeps a flight record; resolves with its name. */
   readonly keepRecord?: (entries: readonly FlightEntry[]) => Promise<string>
+  /** Opens the safety relay, where the printer has one. @throws Error of the file system */
+  readonly cutPower?: (() => void) | undefined
 }
 
 /** How an emergency stop went. */
@@ -32,4 +34,8 @@ export interface StopReport {
   readonly latencyMs: number
   /** Which layers could have done it, by controller. */
   readonly stopLayers: string
+  /** Of the worst of the controllers. */
+  readonly outcome: StopOutcome
+  /** The safety relay was opened. */
+  readonly isPowerCut: boolean
 }

@@ -128,18 +128,47 @@ export class Machine implements AsyncDisposable {
     })
   }
 
-  /** Emergency bytes, then the connection is closed; it is opened anew, which restarts the board. */
+  /** The ways of stopping it there are now. */
+  stopLayers(): string {
+    const hasPowerRelay = this.#options.cutPower !== undefined
+    return stopStatement(this.#controller?.members ?? [], { hasPowerRelay })
+  }
+
+  /** There is something that can stop it: a controller, or the relay of its power. */
+  get canStop(): boolean {
+    return this.isConnected || this.#options.cutPower !== undefined
+  }
+
+  /**
+   * Emergency bytes, then the connection is closed; it is opened anew, which restarts the board. Where no controller says
+   * that it halted, the safety relay cuts the power. @throws CoreError PRINTER_OFFLINE.
+   */
   async emergencyStop(): Promise<StopReport> {
-    const controller = this.#controller
-    if (!controller)
-      throw new CoreError('PRINTER_OFFLINE', `${this.#options.name} is not connected`)
-    const { clock } = this.#options
+    const { clock, cutPower } = this.#options
+    const controller = cutPower ? this.#controller : this.controller
+    const stopLayers = this.stopLayers()
     const calledMs = clock.nowMs()
-    await controller.emergencyStop()
+    const outcome = (await controller?.emergencyStop()) ?? 'unconfirmed'
+    const isPowerCut = outcome !== 'halted' && cutPower !== undefined && this.#cutPower(cutPower)
     const latencyMs = Math.round(clock.nowMs() - calledMs)
-    await this.#keepRecord(controller)
-    await this.#drop(controller)
-    return { latencyMs, stopLayers: stopStatement(controller) }
+    if (controller) {
+      await this.#keepRecord(controller)
+      await this.#drop(controller)
+    }
+    return { latencyMs, stopLayers, outcome, isPowerCut }
+  }
+
+  #cutPower(cutPower: () => void): boolean {
+    const { journal } = this.#options
+    try {
+      cutPower()
+      journal.record({ type: 'printer.power_cut', message: 'the safety relay is open' })
+      return true
+    } catch (error) {
+      const message = error instanceof Error ? error.message : 'not written'
+      journal.record({ type: 'printer.power_cut', code: 'PRINTER_RELAY', message })
+      return false
+    }
   }
 
   /** Runs `commands` one after the other, each on the controller it is for; each is acknowledged before the next. @throws DriverError; `signal.reason`. */

@@ -10,7 +10,6 @@ import { isFinal } from '../journal/job-states.ts'
 import { planContinuation } from './continuation.ts'
 import type { PrintEngineOptions } from './engine-options.ts'
 import { CHECKPOINT_MS, endReasonOf, PrintRun, type PrintRunOptions } from './print-run.ts'
-import { stopStatement } from './stop-layers.ts'
 
 export class PrintEngine {
   readonly #options: PrintEngineOptions
@@ -57,7 +56,7 @@ export class PrintEngine {
       this.#expectConnected(controller)
       // From here the use counts, whatever happens next: charged durably before the first byte.
       const started = journal.chargeAndStart(id, grantId, usesGranted, {
-        stopLayers: stopStatement(controller),
+        stopLayers: machine.stopLayers(),
         firmware: controller.identity.firmware,
       })
       return { started, run: { job: id, print: opened.print, controller } }
@@ -151,7 +150,7 @@ export class PrintEngine {
     const { machine } = this.#options
     // The reason first, or the halt that follows would be taken for it; the bytes go out in the same turn.
     this.#run?.end(reason)
-    const stopping = machine.isConnected ? machine.emergencyStop() : undefined
+    const stopping = machine.canStop ? machine.emergencyStop() : undefined
     await stopping
     await this.#running
   }
@@ -160,13 +159,13 @@ export class PrintEngine {
   async stop(): Promise<JobRecord | undefined> {
     const { journal, machine } = this.#options
     const run = this.#run
-    if (machine.isConnected) run?.end(new CoreError('JOB_STOPPED', 'emergency stop'))
-    const { latencyMs, stopLayers } = await machine.emergencyStop()
+    if (machine.canStop) run?.end(new CoreError('JOB_STOPPED', 'emergency stop'))
+    const report = await machine.emergencyStop()
     journal.record({
       type: 'printer.stopped',
       job: run?.job,
-      message: `emergency stop, nothing in flight after ${latencyMs} ms`,
-      detail: { latencyMs, stopLayers },
+      message: `emergency stop, ${report.outcome} after ${report.latencyMs} ms`,
+      detail: { ...report },
     })
     await this.#running
     return run && journal.job(run.job)

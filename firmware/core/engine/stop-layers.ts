@@ -11,6 +11,8 @@ export type StopLayer =
   | 'queued-command'
   /** Last resort where the port has DTR and the board is wired for it: reset, when a stop is not confirmed. */
   | 'reset-line'
+  /** Of the printer, not of a controller: cuts the power when no controller says that it halted, or none is connected. */
+  | 'power-relay'
 
 /** grbl 1.1 and grblHAL take `!` and Ctrl-X as bytes, Smoothieware Ctrl-X. */
 const REALTIME: ReadonlySet<string> = new Set(['grbl', 'grblhal', 'smoothie'])
@@ -30,11 +32,16 @@ export function stopLayersOf({
   return layers
 }
 
-/** Of each controller, by name where there are several: `motion: emergency-parser; fibre: queued-command`. */
-export function stopStatement({ members }: Pick<PrinterControllers, 'members'>): string {
+/** Of each controller, by name where there are several: `motion: emergency-parser; fibre: queued-command; printer: power-relay`. */
+export function stopStatement(
+  members: PrinterControllers['members'],
+  { hasPowerRelay }: { readonly hasPowerRelay: boolean },
+): string {
   const all = members.map(({ name, controller }) => {
     const layers = stopLayersOf(controller.identity).join(' ')
     return members.length === 1 ? layers : `${name}: ${layers}`
   })
+  const relay: StopLayer = 'power-relay'
+  if (hasPowerRelay) all.push(`printer: ${relay}`)
   return all.join('; ')
 }

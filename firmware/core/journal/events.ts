@@ -76,6 +76,10 @@ export const EVENTS = {
   'job.cancelled': { severity: 'notice', when: 'A person cancelled the job.' },
   'job.failed': { severity: 'error', when: 'A fault ended the job.' },
   'printer.stopped': { severity: 'critical', when: 'A person pressed the emergency stop.' },
+  'printer.power_cut': {
+    severity: 'critical',
+    when: 'No controller said that it halted: the safety relay was opened, or could not be.',
+  },
   'printer.connected': {
     severity: 'info',
     when: 'The motion controller was opened and identified.',
