@@ -8,6 +8,7 @@ import { type Config, ConfigError, loadConfig } from '#config'
 import { systemClock } from '#lib/clock.ts'
 import { endOnSignals } from '#lib/end-on-signals.ts'
 import { createLogger } from '#lib/logger.ts'
+import { tellServiceManager } from '#lib/service-manager.ts'
 import { MpfError } from '#mpf'
 import { runCourier } from './courier.ts'
 import { enrolPrinter } from './enrol.ts'
@@ -39,6 +40,7 @@ export async function main(args: readonly string[]): Promise<number> {
     }
     if (options.verb === 'telemetry') return showTelemetry(config)
     const ports = { clock: systemClock, log, random: Math.random, version: await readVersion() }
+    tellServiceManager(log)
     await runCourier(config, ports, ending)
     return EXIT.ok
   } catch (error) {

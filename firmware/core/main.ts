@@ -10,6 +10,7 @@ import { type Config, ConfigError, loadConfig } from '#config'
 import { systemClock } from '#lib/clock.ts'
 import { endOnSignals } from '#lib/end-on-signals.ts'
 import { createLogger, type Logger } from '#lib/logger.ts'
+import { tellServiceManager } from '#lib/service-manager.ts'
 import { openPrint } from './admission/checklist.ts'
 import { preflightInThread } from './admission/preflight.ts'
 import { BUILD_AT_MS } from './build-time.ts'
@@ -95,6 +96,7 @@ async function run(
     ),
   )
   log.info({ socket: config.control.socket }, 'ready')
+  tellServiceManager(log)
   await core.ended()
 }
 
