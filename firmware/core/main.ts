@@ -18,7 +18,8 @@ import { startCore } from './core.ts'
 import { CoreError } from './errors.ts'
 import { controllersOpener } from './open-controllers.ts'
 
-const USAGE = 'usage: mpfd --config FILE [--simulate [--simulator-option=OPTION]...]\n'
+const USAGE =
+  'usage: mpfd [--all] --config FILE [--simulate [--simulator-option=OPTION]...]\n  --all   with the courier (mpfd-cloud), for a container or a desk\n'
 const EXIT = { ok: 0, fault: 1, usage: 2, config: 78 } as const
 
 /** Runs until a signal or a fault; resolves with the exit status. */
