@@ -1,6 +1,7 @@
 /** A small certification authority: one root for a fleet, servers and printers below it. */
 
 import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
+import { isBrokerName } from './broker-names.ts'
 import { FleetError } from './errors.ts'
 import { issueCertificate, readRequest } from './x509.ts'
 
@@ -79,7 +80,7 @@ export function issueClient(
 }
 
 /**
- * A printer's certificate for the key of its request, which must name exactly this serial.
+ * A printer's certificate for the key of its request, which must name exactly this serial, and none of the fleet end's names.
  * @throws FleetError FLEET_REQUEST
  */
 export function certifyPrinter(
@@ -91,6 +92,8 @@ export function certifyPrinter(
   const request = readRequest(csr)
   if (request.commonName !== printer.serial)
     throw new FleetError('FLEET_REQUEST', 'the request names another printer')
+  if (isBrokerName(printer.serial))
+    throw new FleetError('FLEET_REQUEST', `${printer.serial} is a name of the fleet end`)
   return issueCertificate(
     {
       ...{ commonName: printer.serial, publicKey: request.publicKey, use: 'client' as const },

@@ -3,6 +3,7 @@
 import { createServer, type TLSSocket } from 'node:tls'
 import { Aedes, type Client } from 'aedes'
 import { parseTopic } from '#cloud'
+import { FLEET, SPARKPLUG_HOST } from './broker-names.ts'
 
 export interface EmbeddedBrokerOptions {
   readonly port: number
@@ -15,7 +16,8 @@ export interface EmbeddedBroker extends AsyncDisposable {
   readonly port: number
 }
 
-const FLEET = 'fleet'
+const SPARKPLUG = 'spBv1.0/'
+const HOST_SAYS = /^spBv1\.0\/(STATE\/|[^/]+\/[ND]CMD\/)/
 const DOWN: ReadonlySet<string> = new Set(['ack', 'cmd', 'job', 'blk', 'notice'])
 
 /** Listens on the loopback; port 0 takes a free one. */
@@ -67,6 +69,8 @@ function nameOf(socket: TLSSocket): string | undefined {
 }
 
 function mayWrite(name: string | undefined, topic: string): boolean {
+  if (topic.startsWith(SPARKPLUG))
+    return HOST_SAYS.test(topic) ? name === SPARKPLUG_HOST : name === FLEET
   const parsed = parseTopic(topic)
   if (!parsed || name === undefined) return false
   const isDown = DOWN.has(parsed.name)
@@ -75,6 +79,7 @@ function mayWrite(name: string | undefined, topic: string): boolean {
 
 function mayRead(name: string | undefined, filter: string): boolean {
   if (name === FLEET) return true
+  if (name === SPARKPLUG_HOST) return filter.startsWith(SPARKPLUG)
   const parsed = parseTopic(filter)
   return parsed !== undefined && parsed.device === name && DOWN.has(parsed.name)
 }

@@ -2,18 +2,19 @@
 
 import { FleetError } from './errors.ts'
 import { parseCommandLine, say, type Verb } from './verb.ts'
-import { printer, server, tenant, token } from './verbs/administer.ts'
+import { client, printer, server, tenant, token } from './verbs/administer.ts'
 import { command } from './verbs/command.ts'
 import { gateway } from './verbs/gateway.ts'
 import { jobs } from './verbs/jobs.ts'
 import { events, watch } from './verbs/look.ts'
 import { proof } from './verbs/proof.ts'
 import { serve } from './verbs/serve.ts'
+import { sparkplug } from './verbs/sparkplug.ts'
 import { web } from './verbs/web.ts'
 
 const VERBS: Readonly<Record<string, Verb>> = {
-  ...{ tenant, server, token, printer, serve },
-  ...{ jobs, gateway, web, command, watch, events, proof },
+  ...{ tenant, server, client, token, printer, serve },
+  ...{ jobs, gateway, web, sparkplug, command, watch, events, proof },
 }
 const EXIT = { ok: 0, fault: 1, usage: 2 } as const
 

@@ -27,7 +27,8 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS alerts (
     id INTEGER PRIMARY KEY, device TEXT NOT NULL, at_ms INTEGER NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL
   ) STRICT;
-  CREATE INDEX IF NOT EXISTS alerts_by_device ON alerts (device);`
+  CREATE INDEX IF NOT EXISTS alerts_by_device ON alerts (device);
+  CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;`
 
 const numberRow = z.object({ n: z.int() })
 const itemRow = z.object({ seq: z.int(), at_ms: z.int(), body: z.string() })
@@ -217,6 +218,16 @@ export class FleetStore implements Disposable {
       .prepare('SELECT code, message FROM alerts WHERE device = ? ORDER BY id')
       .all(device)
     return rows.map(row => z.object({ code: z.string(), message: z.string() }).parse(row))
+  }
+
+  /** 0 at first, then one more each time, whoever asks. */
+  next(counter: string): number {
+    const row = this.#database
+      .prepare(
+        'INSERT INTO counters VALUES (?, 0) ON CONFLICT (name) DO UPDATE SET n = n + 1 RETURNING n',
+      )
+      .get(counter)
+    return numberRow.parse(row).n
   }
 
   #advance(device: string, stream: Stream, from: number): number {

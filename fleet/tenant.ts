@@ -12,6 +12,7 @@ import {
   type SigningKey,
   type TrustBundleJson,
 } from '#mpf'
+import { FLEET } from './broker-names.ts'
 import { type Authority, createAuthority, issueClient, openAuthority } from './ca.ts'
 import { FleetError } from './errors.ts'
 
@@ -20,7 +21,6 @@ export const TENANT_KEYS = ['publisher', 'issuer', 'security', 'second', 'witnes
 export type TenantKey = (typeof TENANT_KEYS)[number]
 
 const YEAR_S = 31_536_000
-const WORKER = 'fleet'
 
 const tenantSchema = z.strictObject({ v: z.literal(1), id: z.string(), name: z.string() })
 
@@ -47,7 +47,7 @@ export async function createTenant(directory: string, name: string, atMs: number
   const authority = createAuthority(`${name} fleet authority`, atMs)
   await write('ca.pem', authority.certPem, 0o644)
   await write('keys/ca.key.pem', authority.key.export({ type: 'pkcs8', format: 'pem' }).toString())
-  const worker = issueClient(authority, WORKER, atMs, 397)
+  const worker = issueClient(authority, FLEET, atMs, 397)
   await write('fleet.pem', worker.certPem, 0o644)
   await write('keys/fleet.key.pem', worker.keyPem)
   const keys = new Map<TenantKey, SigningKey>()

@@ -28,6 +28,7 @@ const KEEPALIVE_S = 30
 const MAX_PACKET_BYTES = 1024 * 1024
 /** What may follow a packet within one read of the socket. */
 const SOCKET_CHUNK_BYTES = 128 * 1024
+const DISCONNECT_WITH_WILL = 0x04
 
 export interface Identity {
   /** PEM: the client certificate with its chain, and its key. */
@@ -37,8 +38,12 @@ export interface Identity {
 
 export interface Will {
   readonly topic: string
-  readonly payload: string
+  readonly payload: string | Uint8Array
   readonly delayS: number
+  /** Retained unless said otherwise. */
+  readonly isRetained?: boolean
+  /** Published when we end the link too (MQTT 5, 3.14.2.1: 0x04). */
+  readonly isLastWord?: boolean
 }
 
 export interface LinkOptions {
@@ -258,8 +263,10 @@ class LinkOpening {
 
   async #end(): Promise<void> {
     this.#isOurs = true
+    const { protocol, will } = this.#options
+    const farewell = protocol === 5 && will?.isLastWord ? { reasonCode: DISCONNECT_WITH_WILL } : {}
     // On a client that is closed already, mqtt.js never answers.
-    if (!this.#isClosed) await this.#client.endAsync().catch(() => undefined)
+    if (!this.#isClosed) await this.#client.endAsync(false, farewell).catch(() => undefined)
     this.#socket.destroy()
     this.#closed.resolve(undefined)
   }
@@ -291,7 +298,7 @@ function clientOptions(options: LinkOptions): IClientOptions {
         topic: will.topic,
         payload: Buffer.from(will.payload),
         qos: 1 as const,
-        retain: true,
+        retain: will.isRetained ?? true,
         ...(isFive && { properties: { willDelayInterval: will.delayS } }),
       },
     }),

@@ -2,11 +2,14 @@
 
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { issueServer } from '../ca.ts'
+import { SPARKPLUG_HOST } from '../broker-names.ts'
+import { type IssuedKey, issueClient, issueServer } from '../ca.ts'
 import { registerPrinter } from '../printers.ts'
 import { createTenant, openTenant } from '../tenant.ts'
 import { Tokens } from '../tokens.ts'
 import { say, usage, type Verb } from '../verb.ts'
+
+const CLIENT_DAYS = 397
 
 export const tenant: Verb = {
   summary: 'make a tenant',
@@ -28,12 +31,26 @@ export const server: Verb = {
   run: async (values, names) => {
     if (names.length === 0) usage('expected a host name')
     const { authority } = await openTenant(values.tenant)
-    const { certPem, keyPem } = issueServer(authority, names, Date.now())
-    const out = values.out ?? 'server'
-    await writeFile(`${out}.pem`, certPem)
-    await writeFile(`${out}.key.pem`, keyPem, { mode: 0o600 })
-    say(`${out}.pem and ${out}.key.pem for ${names.join(', ')}`)
+    await writeIssued(values.out ?? 'server', issueServer(authority, names, Date.now()))
   },
+}
+
+export const client: Verb = {
+  summary: 'make the certificate of a program that listens at the broker',
+  synopsis: ['client NAME [--out PREFIX]'],
+  description: `Writes PREFIX.pem and PREFIX.key.pem under this name, signed by the authority of the tenant, for 397 days. What the name may do is for
+the broker's rules to say; those shipped know ${SPARKPLUG_HOST} (fleet help sparkplug).`,
+  run: async (values, [name]) => {
+    if (name === undefined) usage('expected a name')
+    const { authority } = await openTenant(values.tenant)
+    await writeIssued(values.out ?? name, issueClient(authority, name, Date.now(), CLIENT_DAYS))
+  },
+}
+
+async function writeIssued(prefix: string, { certPem, keyPem }: IssuedKey): Promise<void> {
+  await writeFile(`${prefix}.pem`, certPem)
+  await writeFile(`${prefix}.key.pem`, keyPem, { mode: 0o600 })
+  say(`${prefix}.pem and ${prefix}.key.pem`)
 }
 
 export const token: Verb = {

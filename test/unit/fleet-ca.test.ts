@@ -75,6 +75,14 @@ test('a request for another name, or that its sender cannot sign, is refused', a
   })
 })
 
+test('no printer gets a certificate under a name of the fleet end', async t => {
+  for (const serial of ['fleet', 'sparkplug-host']) {
+    const request = createCsr({ commonName: serial }, p256())
+    const asked = () => certifyPrinter(authority, request, { ...printer, serial }, AT_MS)
+    t.throws(asked, { code: 'FLEET_REQUEST' })
+  }
+})
+
 test('certificates of printers end after 90 days and differ in their numbers', async t => {
   const one = new X509Certificate(
     certifyPrinter(authority, createCsr({ commonName: 'T-1' }, p256()), printer, AT_MS),
