@@ -73,22 +73,20 @@ export class Motion {
   }
 
   straight(flowPercent: number): void {
-    if (!this.#hasNumbers()) return
     this.#move()
     if (this.#fed <= 0 || this.#travelSquared === 0) return
     this.#envelope.expectExtrusion(this.#fed, Math.sqrt(this.#travelSquared), flowPercent)
   }
 
   arc(isClockwise: boolean, flowPercent: number): void {
-    if (!this.#hasNumbers()) return
     const { mask, values } = this.#scanner
     const [fromX, fromY, fromZ] = this.position as unknown as readonly [number, number, number]
     const isKnown = (this.bits & MODAL_BIT.knownX) !== 0 && (this.bits & MODAL_BIT.knownY) !== 0
     const wasZUnknown = (mask & HAS_Z) !== 0 && (this.bits & MODAL_BIT.knownZ) === 0
-    if (!isKnown) return this.#refuse('MPF_ENVELOPE', 'an arc from an unknown position')
     const i = (mask & HAS_I) === 0 ? 0 : this.#length(LETTER.I)
     const j = (mask & HAS_J) === 0 ? 0 : this.#length(LETTER.J)
     this.#move()
+    if (!isKnown) return this.#refuse('MPF_ENVELOPE', 'an arc from an unknown position')
     const [toX, toY, toZ] = this.position as unknown as readonly [number, number, number]
     const isWhole = (mask & HAS_P) !== 0 && values[LETTER.P] !== 0
     const arc: Arc = { fromX, fromY, toX, toY, i, j, isClockwise, isWhole }
@@ -124,22 +122,14 @@ export class Motion {
       this.#refuse('MPF_ENVELOPE', 'a retraction that moves Z')
   }
 
-  /** SPEC 7, step 18: what is no number or no feed anywhere is told before what is outside this envelope. */
-  #hasNumbers(): boolean {
-    const { mask, valued } = this.#scanner
-    if (valued !== mask) {
-      this.#refuse('MPF_GCODE', 'an axis without a number')
-      return false
-    }
-    if ((mask & HAS_F) !== 0)
-      this.feedUmPerMin = this.#envelope.feedAfter(this.#feedValue(), this.feedUmPerMin)
-    return true
-  }
-
+  /** SPEC 7, step 18: what no limits would make right, a missing number or a feed out of range, comes first. */
   #move(): void {
-    const { mask } = this.#scanner
+    const { mask, valued } = this.#scanner
     this.#fed = 0
     this.#travelSquared = 0
+    if (valued !== mask) return this.#refuse('MPF_GCODE', 'an axis without a number')
+    if ((mask & HAS_F) !== 0)
+      this.feedUmPerMin = this.#envelope.feedAfter(this.#feedValue(), this.feedUmPerMin)
     if (this.#onMove) this.#keepPosition()
     const unknown = (mask >> FIRST_AXIS) & ~(this.bits >> FIRST_KNOWN)
     if ((this.bits & (MODAL_BIT.relativeXyz | MODAL_BIT.inches)) === 0) this.#moveAbsolute(mask)
