@@ -86,7 +86,7 @@ export function parseTrustBundle(bytes: Uint8Array): TrustBundle {
   for (const entry of json.keys) {
     const publicKey = publicKeyOf(entry.jwk)
     const isOwn = keyId(publicKey) === entry.kid && FITS[entry.alg] === kindOf(entry.jwk)
-    if (!isOwn || !hasAllowedSize(publicKey))
+    if (!isOwn || !isCanonical(entry.jwk, publicKey) || !hasAllowedSize(publicKey))
       throw new MpfError('MPF_SIGNER', 'trust bundle: kid, algorithm or size does not fit its key')
     const name = `${entry.purpose} ${entry.kid}`
     if (keys.has(name)) throw new MpfError('MPF_SIGNER', 'trust bundle: one key twice')
@@ -127,6 +127,12 @@ function publicKeyOf(key: z.infer<typeof jwk>): KeyObject {
   } catch (cause) {
     throw new MpfError('MPF_SIGNER', 'trust bundle: not a key', { cause })
   }
+}
+
+/** Node reads padding, white space and superfluous zeros too: each member is as the key itself would be written. */
+function isCanonical(given: z.infer<typeof jwk>, key: KeyObject): boolean {
+  const written = new Map(Object.entries(key.export({ format: 'jwk' })))
+  return Object.entries(given).every(([member, value]) => written.get(member) === value)
 }
 
 /** RSA only (SPEC 8): other keys have the size of their curve or parameter set. FIPS 186-5 asks for 2,048 bits and an odd exponent above 2^16. */

@@ -94,6 +94,37 @@ test('believes RSA keys of 2048 bits and an exponent of 65537 or more', async t 
   }
 })
 
+test('a key has one spelling', async t => {
+  const spellings: readonly ((text: string) => string)[] = [
+    text => `${text}=`,
+    text => `${text} `,
+    text => `${text.slice(0, 5)}\n${text.slice(5)}`,
+    text => Buffer.from(text, 'base64url').toString('base64'),
+    text => Buffer.concat([Buffer.of(0), Buffer.from(text, 'base64url')]).toString('base64url'),
+  ]
+  const { keys } = trustJson()
+  const entryOf = (alg: string) => keys.find(entry => entry.alg === alg)
+  for (const [alg, members] of [
+    ['ES384', ['x', 'y']],
+    ['ES256', ['x', 'y']],
+    ['EdDSA', ['x']],
+    ['PS384', ['n', 'e']],
+  ] as const)
+    for (const member of members)
+      for (const [i, spell] of spellings.entries()) {
+        const entry = structuredClone(entryOf(alg))
+        const jwk: Record<string, unknown> = { ...entry?.jwk }
+        jwk[member] = spell(String(jwk[member]))
+        if (jwk[member] === (entry?.jwk as Json)[member]) continue
+        const bundle = { ...trustJson(), keys: [{ ...entry, jwk }] }
+        t.throws(
+          () => parseTrustBundle(Buffer.from(JSON.stringify(bundle))),
+          { code: 'MPF_SIGNER' },
+          `${alg} ${member} ${i}`,
+        )
+      }
+})
+
 test('survives any bytes as a bundle', async t => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(), (bytes, at) => {
