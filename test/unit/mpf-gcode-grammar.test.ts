@@ -1,4 +1,6 @@
 /** The compiled scanner against SPEC 6.1 written as expressions: the same lines, the same words, the same numbers. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { test } from 'tap'
 import { DEFAULT_WORDS } from '#mpf'
@@ -10,6 +12,8 @@ import {
   WORD_NAMES,
 } from '../../mpf/gcode/tables.ts'
 import { WORDS } from '../../mpf/gcode/words.ts'
+
+const SPEC = readFileSync(join(import.meta.dirname, '../../mpf/SPEC.md'), 'utf8')
 
 const LINE =
   /^ *(?:([GMT])([0-9]{1,3})(\.[0-9])?((?: *[A-Z](?:[+-]?(?:[0-9]{1,9}(?:\.[0-9]*)?|\.[0-9]+)(?![0-9.EX]))?)*) *)?(?:;[ -~]*)?$/
@@ -134,4 +138,15 @@ test('what a policy leaves out is no entry of its tables', async t => {
     scanner.scan(Buffer.from(`${text}\n`), 0)
     t.match(scanner.problem, problem)
   }
+})
+
+test('appendix A lists every word there is, with the parameters it may carry', async t => {
+  const [, appendix = ''] = SPEC.split('## Appendix A')
+  const listed = [...appendix.matchAll(/^\| ([GMT][0-9]+) \| ([A-Z ]*) \|/gm)].map(
+    ([, word, letters = '']) => [word, letters.replaceAll(' ', '')],
+  )
+  t.same(
+    listed,
+    Object.entries(WORDS).map(([word, { parameters }]) => [word, parameters]),
+  )
 })

@@ -126,6 +126,47 @@ test('a grant apart from the file takes the place of those inside', async t => {
   t.equal(await codeOf({ issuer: 'stranger' }, { detached: section.bytes }), 'opens')
 })
 
+test('a grant apart from the file excuses no malformed GRT', async t => {
+  const section = { bytes: Buffer.alloc(0) }
+  forge({
+    grants: bytes => {
+      section.bytes = Buffer.from(bytes.subarray(34))
+      return bytes
+    },
+  })
+  for (const grants of [
+    () => Buffer.from('no zeros'),
+    (bytes: Buffer) => Buffer.concat([bytes, bytes]),
+    () =>
+      Buffer.concat(
+        Array.from({ length: 257 }, (_, i) =>
+          grantEntry(b64(sha256(Buffer.of(i, i >> 8))), Buffer.from('x')),
+        ),
+      ),
+  ])
+    t.equal(await codeOf({ grants }, { detached: section.bytes }), 'MPF_LAYOUT')
+})
+
+test('the metadata stream’s header is judged before the program’s', async t => {
+  const spoiled = (meta: (header: Buffer) => Buffer, body: (header: Buffer) => Buffer) =>
+    codeOf(
+      { streamHeader: (header, stream) => (stream === 'meta' ? meta(header) : body(header)) },
+      {},
+    )
+  const [parameters, tag] = [set(0, 1), (header: Buffer) => set(73, (header[73] ?? 0) ^ 1)(header)]
+  t.equal(await spoiled(tag, parameters), 'MPF_KEY_COMMIT')
+  t.equal(await spoiled(parameters, tag), 'MPF_PARAMS')
+})
+
+test('a section too long for its kind is told before the end of the file', async t => {
+  const long = (name: number, bytes: number) => (prelude: Buffer) => {
+    prelude.writeBigUInt64BE(BigInt(bytes), 24 + 24 * name + 16)
+    return prelude
+  }
+  t.equal(await codeOf({ prelude: long(1, 65_537) }, {}), 'MPF_LAYOUT')
+  t.equal(await codeOf({ prelude: long(4, 2 ** 39) }, {}), 'MPF_TRUNCATED')
+})
+
 test('what a minor version may add is passed over', async t => {
   const file = forge({
     prelude: set(9, 7),
