@@ -88,6 +88,11 @@ export interface SendWindow<Owner> {
   motion: MotionState | undefined
   /** Positions in a row that fit no line sent. */
   mismatches: number
+  /** Questions for the position whose answers may still come, and how many of them were asked before the line written last. */
+  answersOwed: number
+  staleAnswers: number
+  /** The position told last, since a line was written that may change it. */
+  positionTold: string | undefined
   /** A reply that was no word of the dialect came since the last acknowledgement: its length. */
   damagedReplyChars: number
 }
@@ -133,6 +138,9 @@ export function createWindow<Owner>(
     doubt: undefined,
     motion: undefined,
     mismatches: 0,
+    answersOwed: 0,
+    staleAnswers: 0,
+    positionTold: undefined,
     damagedReplyChars: 0,
   }
 }
@@ -169,18 +177,26 @@ export function append<Owner>(
   const entry: Entry<Owner> = { n: window.next, ...line, owner }
   window.entries[entry.n & MASK] = entry
   window.next++
-  window.cursor++
-  window.outstandingBytes += entry.frame.length
+  noteWritten(window, entry)
   return entry
 }
 
 /** The rewound entry that is written next, taken as written; `undefined` when there is none. Check {@link hasRoom} with {@link peek}. */
 export function takeRewound<Owner>(window: SendWindow<Owner>): Entry<Owner> | undefined {
   const entry = peek(window)
-  if (!entry) return undefined
-  window.cursor++
-  window.outstandingBytes += entry.frame.length
+  if (entry) noteWritten(window, entry)
   return entry
+}
+
+function noteWritten(window: SendWindow<unknown>, { by, frame }: Entry<unknown>): void {
+  window.cursor++
+  window.outstandingBytes += frame.length
+  if (by === 'position') {
+    window.answersOwed++
+    return
+  }
+  window.staleAnswers = window.answersOwed
+  window.positionTold = undefined
 }
 
 /** The rewound entry that would be written next. */

@@ -14,7 +14,7 @@ import {
   UNKNOWN_MOTION,
   withPosition,
 } from './motion-state.ts'
-import { entryOf, type SendWindow } from './send-window.ts'
+import { type Entry, entryOf, type SendWindow } from './send-window.ts'
 import { ACKED, NOTHING, PROBE, type Verdict } from './verdict.ts'
 
 /** M114 prints three decimals. */
@@ -27,17 +27,15 @@ export function hearVerified(window: SendWindow<unknown>, reply: Reply): Verdict
   window.expecting = 'nothing'
   switch (reply.kind) {
     case 'ok':
-      if (expecting === 'bareOk') return NOTHING
-      if (window.acked + 1 >= window.cursor) window.doubt = 'acknowledged a line never sent'
-      return entryOf(window, window.acked + 1)?.by === 'ok' ? executed(window) : NOTHING
+      return expecting === 'bareOk' ? NOTHING : hearOk(window)
     case 'okTemperatures':
       // A later answer proves nothing of the line before it: that one may have been discarded.
       return entryOf(window, window.acked + 1)?.by === 'temperatures' ? executed(window) : NOTHING
     case 'position':
       return hearPosition(window, reply.position)
     case 'message':
-      // A position too damaged to read is still followed by its ok.
-      if (lastQuery(window) !== undefined) window.expecting = 'bareOk'
+      // A position or a refusal too damaged to read is still followed by its ok.
+      if (window.answersOwed > 0 || isMoving(window)) window.expecting = 'bareOk'
       return NOTHING
     case 'unknownCommand':
       // Never sent: the tail of a line cut by noise, whose ok acknowledges nothing.
@@ -50,12 +48,39 @@ export function hearVerified(window: SendWindow<unknown>, reply: Reply): Verdict
   }
 }
 
+/** The line in flight is a move: that has no answer but its ok. */
+function isMoving(window: SendWindow<unknown>): boolean {
+  return /^G[0-3](?!\d)/.test(entryOf(window, window.acked + 1)?.text ?? '')
+}
+
+function hearOk(window: SendWindow<unknown>): Verdict {
+  if (window.acked + 1 >= window.cursor) window.doubt = 'acknowledged a line never sent'
+  if (entryOf(window, window.acked + 1)?.by !== 'ok') return NOTHING
+  // It may follow a position that was lost on the way.
+  return window.staleAnswers > 0 ? PROBE : executed(window)
+}
+
 function executed(window: SendWindow<unknown>): Verdict {
   const n = window.acked + 1
   const text = entryOf(window, n)?.text
   if (n >= window.cursor || text === undefined) return NOTHING
   window.motion = applyMotion(window.motion ?? UNKNOWN_MOTION, text)
+  forgetStaleAnswers(window)
   return acknowledge(window, n)
+}
+
+/** Answers come in order: after the line's own, none is of a question asked before it. */
+function forgetStaleAnswers(window: SendWindow<unknown>): void {
+  window.answersOwed -= window.staleAnswers
+  window.staleAnswers = 0
+}
+
+/** One answer came; true when the line written last may not have been there yet when it was asked for. */
+function takeAnswer(window: SendWindow<unknown>): boolean {
+  const isStale = window.staleAnswers > 0
+  if (isStale) window.staleAnswers--
+  if (window.answersOwed > 0) window.answersOwed--
+  return isStale
 }
 
 function hearRefused(window: SendWindow<unknown>, reason: string): Verdict {
@@ -70,29 +95,65 @@ function hearRefused(window: SendWindow<unknown>, reason: string): Verdict {
 function hearPosition(window: SendWindow<unknown>, position: Position): Verdict {
   // Its own ok follows at once and means nothing more.
   window.expecting = 'bareOk'
+  const isStale = takeAnswer(window)
   const query = lastQuery(window)
   if (query === undefined) return NOTHING
   const before = window.motion ?? UNKNOWN_MOTION
   const oldest = entryOf(window, window.acked + 1)
-  const doubtful = oldest?.by === 'position' ? undefined : oldest
-  const after = doubtful ? applyMotion(before, doubtful.text) : before
-  if (doubtful && !wasExecuted(before, after, position)) {
-    if (!isHarmless(before, after, doubtful.text, position)) return mismatch(window)
+  if (oldest && oldest.by !== 'position')
+    return judge(window, { oldest, before, position, isStale, query })
+  if (!couldBe(before, position, TOLERANCE_MM)) return mismatch(window)
+  return settleAt(window, before, position, query)
+}
+
+interface Told {
+  readonly oldest: Entry<unknown>
+  readonly before: MotionState
+  readonly position: Position
+  readonly isStale: boolean
+  readonly query: number
+}
+
+/** Whether the line in flight was executed, by where the machine stands. */
+function judge(window: SendWindow<unknown>, told: Told): Verdict {
+  const { oldest, before, position, isStale, query } = told
+  const after = applyMotion(before, oldest.text)
+  if (!isToldTwice(window, position)) return PROBE
+  if (!wasExecuted(before, after, position)) {
+    if (isStale) return window.answersOwed > 0 ? NOTHING : PROBE
+    if (!isHarmless(before, after, oldest.text, position)) return mismatch(window)
     window.mismatches = 0
-    window.settlingFrom = doubtful.n
-    return shrink(window) ?? { kind: 'resend', from: doubtful.n }
+    window.settlingFrom = oldest.n
+    return shrink(window) ?? { kind: 'resend', from: oldest.n }
   }
-  if (!couldBe(after, position, TOLERANCE_MM)) return mismatch(window)
+  forgetStaleAnswers(window)
+  settleAt(window, after, position, query)
+  return shrink(window) ?? ACKED
+}
+
+function settleAt(
+  window: SendWindow<unknown>,
+  motion: MotionState,
+  position: Position,
+  query: number,
+): Verdict {
   window.mismatches = 0
-  window.motion = withPosition(after, position)
-  acknowledge(window, query)
-  return doubtful ? (shrink(window) ?? ACKED) : ACKED
+  window.motion = withPosition(motion, position)
+  return acknowledge(window, query)
 }
 
 /** A digit may have been damaged on the way: asked again, and believed when it says so three times. */
 function mismatch(window: SendWindow<unknown>): Verdict {
   if (++window.mismatches < MISMATCHES_BELIEVED) return PROBE
   return { kind: 'impossible', reason: 'the reported position fits no line sent' }
+}
+
+/** One damaged digit could make another place of it. */
+function isToldTwice(window: SendWindow<unknown>, { x, y, z, e }: Position): boolean {
+  const told = `${x} ${y} ${z} ${e}`
+  const isSame = window.positionTold === told
+  window.positionTold = told
+  return isSame
 }
 
 /** Questions follow each other without anything between: whichever an answer belongs to, it answers them all. */

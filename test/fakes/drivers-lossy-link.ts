@@ -1,18 +1,16 @@
 /** A cable between an outbox and a model firmware without any clock: a schedule of choices decides what arrives next, and how damaged. */
 import type { ProgramLine } from '../../drivers/controller.ts'
-import { marlin } from '../../drivers/marlin/dialect.ts'
-import { parseReply } from '../../drivers/marlin/replies.ts'
+import type { Dialect } from '../../drivers/dialect.ts'
 import { Feed } from '../../drivers/shell/feed.ts'
 import { Outbox } from '../../drivers/shell/outbox.ts'
 import type { Owner } from '../../drivers/shell/ticket.ts'
 import { createFlipper, seeded } from '../../drivers/sim/faults.ts'
 import { Firmware } from '../../drivers/sim/firmware.ts'
-import { defaultTuning } from '../../drivers/tuning.ts'
 import { settle } from '../../drivers/window/acknowledge.ts'
-import { hearNumbered } from '../../drivers/window/go-back-n.ts'
 import { createWindow, entryOf, type SendWindow } from '../../drivers/window/send-window.ts'
 
 export interface LossyLinkOptions {
+  readonly dialect: Dialect
   readonly seed: number
   readonly lines: readonly string[]
   readonly hasAdvancedOk: boolean
@@ -21,6 +19,8 @@ export interface LossyLinkOptions {
   readonly flipInPerByte: number
   readonly flipOutPerByte: number
   readonly dropReplyRate: number
+  /** How likely, in each step, it is asked again although an answer is still on its way: a timer on a busy computer. */
+  readonly impatience: number
 }
 
 export interface LossyLinkOutcome {
@@ -47,12 +47,8 @@ class Cable {
   readonly #flipIn: (bytes: Uint8Array) => number
   readonly #flipOut: (bytes: Uint8Array) => number
   readonly #firmware: Firmware
-  readonly #window: SendWindow<Owner> = createWindow(defaultTuning)
-  readonly #outbox = new Outbox(this.#window, {
-    dialect: marlin,
-    tuning: { markEveryLines: 16 },
-    isCompact: false,
-  })
+  readonly #window: SendWindow<Owner>
+  readonly #outbox: Outbox
   readonly #feed: Feed
   readonly #executed: string[] = []
   readonly #toHost: string[] = []
@@ -66,13 +62,18 @@ class Cable {
   end: LossyLinkOutcome['end'] | undefined
 
   constructor(options: LossyLinkOptions) {
+    const { dialect } = options
     this.#options = options
+    this.#window = createWindow(dialect.tuning, dialect.rules)
+    this.#outbox = new Outbox(this.#window, {
+      ...{ dialect, tuning: { markEveryLines: 16 }, isCompact: false },
+    })
     this.#random = seeded(options.seed)
     this.#flipIn = createFlipper(options.flipInPerByte, false, this.#random)
     this.#flipOut = createFlipper(options.flipOutPerByte, false, this.#random)
     this.#firmware = new Firmware(
       {
-        dialect: 'marlin',
+        dialect: dialect.name,
         ringBytes: options.ringBytes,
         bufferLines: options.bufferLines,
         hasAdvancedOk: options.hasAdvancedOk,
@@ -112,6 +113,7 @@ class Cable {
 
   step(): void {
     const window = this.#window
+    const { impatience } = this.#options
     this.#toBoard += this.#outbox.nextFrames()
     this.#maxInFlight = Math.max(this.#maxInFlight, window.cursor - 1 - window.acked)
     this.#maxBytes = Math.max(this.#maxBytes, window.outstandingBytes)
@@ -121,8 +123,9 @@ class Cable {
     else this.#quiet()
     // The settle time may also end before the stale lines have arrived.
     if (window.settlingFrom !== undefined && this.#random() < 0.05) settle(window)
-    if (this.#isProbeAsked && window.settlingFrom === undefined && this.#random() < 0.5)
-      this.#probe()
+    const isDue = this.#isProbeAsked && this.#random() < 0.5
+    const isImpatient = window.acked < window.next - 1 && this.#random() < impatience
+    if ((isDue || isImpatient) && window.settlingFrom === undefined) this.#probe()
   }
 
   outcome(): LossyLinkOutcome {
@@ -173,7 +176,8 @@ class Cable {
 
   #hear(line: string): void {
     const before = this.#window.acked
-    const verdict = hearNumbered(this.#window, parseReply(line))
+    const { dialect } = this.#options
+    const verdict = dialect.hear(this.#window, dialect.parseReply(line))
     if (verdict.kind === 'noise' || verdict.kind === 'impossible') this.end = verdict.kind
     if (verdict.kind === 'probe') this.#isProbeAsked = true
     for (let n = before + 1; n <= this.#window.acked; n++) {

@@ -1,6 +1,8 @@
 /** The acknowledgement model with every fact of Marlin's protocol at once, over links that damage and lose. */
 import fc from 'fast-check'
 import t from 'tap'
+import { marlin } from '../../drivers/marlin/dialect.ts'
+import { reprap } from '../../drivers/reprap/dialect.ts'
 import { type LossyLinkOptions, programOf, runLossyLink } from '../fakes/drivers-lossy-link.ts'
 
 const program = fc
@@ -8,11 +10,15 @@ const program = fc
   // Each line names its own index, so that a duplicate or a gap cannot hide.
   .map(values => values.map((value, i) => `G1 X${i}.${value} F6000`))
 
-function link(
-  noise: fc.Arbitrary<Pick<LossyLinkOptions, 'flipInPerByte' | 'flipOutPerByte' | 'dropReplyRate'>>,
-) {
+type Noise = Pick<
+  LossyLinkOptions,
+  'flipInPerByte' | 'flipOutPerByte' | 'dropReplyRate' | 'impatience'
+>
+
+function link(noise: fc.Arbitrary<Noise>, dialect = marlin) {
   return fc
     .record({
+      dialect: fc.constant(dialect),
       seed: fc.integer({ min: 1 }),
       lines: program,
       hasAdvancedOk: fc.boolean(),
@@ -25,7 +31,12 @@ function link(
 t.test(
   'executes every line exactly once and in order over a clean link, whatever the interleaving',
   async _t => {
-    const clean = fc.constant({ flipInPerByte: 0, flipOutPerByte: 0, dropReplyRate: 0 })
+    const clean = fc.constant({
+      flipInPerByte: 0,
+      flipOutPerByte: 0,
+      dropReplyRate: 0,
+      impatience: 0,
+    })
     fc.assert(
       fc.property(link(clean), options => {
         const outcome = runLossyLink(options)
@@ -50,6 +61,7 @@ t.test(
       flipInPerByte: fc.constant(0),
       flipOutPerByte: perMille(10),
       dropReplyRate: perMille(100),
+      impatience: fc.constant(0),
     })
     fc.assert(
       fc.property(link(lossy), options => {
@@ -69,10 +81,37 @@ t.test(
       flipInPerByte: perMille(2),
       flipOutPerByte: fc.constant(0),
       dropReplyRate: fc.constant(0),
+      impatience: fc.constant(0),
     })
     const ends: Record<string, number> = {}
     fc.assert(
       fc.property(link(noise), options => {
+        const outcome = runLossyLink(options)
+        ends[outcome.end] = (ends[outcome.end] ?? 0) + 1
+        return (
+          outcome.end !== 'stuck' &&
+          (outcome.end !== 'drained' || isSame(programOf(outcome.executed), options.lines))
+        )
+      }),
+      { numRuns: 400 },
+    )
+    t.ok((ends.drained ?? 0) > 100, 'most links of this quality carry the program')
+    t.comment(ends)
+  },
+)
+
+t.test(
+  'RepRapFirmware: asked twice because the first answer is late, a line is not executed twice',
+  async t => {
+    const noise = fc.record({
+      flipInPerByte: perMille(2),
+      flipOutPerByte: perMille(0.5),
+      dropReplyRate: perMille(20),
+      impatience: perMille(100),
+    })
+    const ends: Record<string, number> = {}
+    fc.assert(
+      fc.property(link(noise, reprap), options => {
         const outcome = runLossyLink(options)
         ends[outcome.end] = (ends[outcome.end] ?? 0) + 1
         return (
