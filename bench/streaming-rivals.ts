@@ -17,8 +17,10 @@ const SIMULATOR = fileURLToPath(new URL('../drivers/sim/main.ts', import.meta.ur
 /** A simulated board in a process of its own. */
 export interface Board {
   readonly port: string
-  /** Ends it and tells whether its moves were exactly `lines`. */
-  end(lines: readonly string[]): Promise<{ readonly isExact: boolean }>
+  /** Ends it and tells whether its moves were exactly `lines`, and how often its planner ran dry. */
+  end(
+    lines: readonly string[],
+  ): Promise<{ readonly isExact: boolean; readonly starvations: number }>
 }
 
 /** Starts a board that is never the slower one: motion takes no time. */
@@ -46,9 +48,11 @@ export async function startBoard(args: readonly string[]): Promise<Board> {
   return {
     port,
     end: async lines => {
+      const summary = replies.next()
       await stop(child)
+      const { starvations } = JSON.parse(String((await summary).value)) as BoardSummary
       const wanted = createHash('sha256').update(lines.map(line => `${line}\n`).join(''))
-      return { isExact: moves.digest('hex') === wanted.digest('hex') }
+      return { isExact: moves.digest('hex') === wanted.digest('hex'), starvations }
     },
   }
 }

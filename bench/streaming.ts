@@ -5,6 +5,7 @@
 import { systemClock } from '#lib/clock.ts'
 import { type LineSource, openController } from '../drivers/index.ts'
 import type { BenchPart } from './row.ts'
+import { loadRows } from './streaming-load.ts'
 import { type Board, printcore, startBoard, stopAndWait } from './streaming-rivals.ts'
 
 /** One row of the report. `ratio`: ours over the best rival's, above 1 is better. */
@@ -199,7 +200,8 @@ export async function measureS3(
 /** The rows as the table prints them. */
 export const streamingBench: BenchPart = {
   name: 'streaming',
-  async *rows({ runs }) {
+  async *rows(context) {
+    const { runs } = context
     for (const measured of [await measureS1(runs), await measureS2(), await measureS3()])
       yield {
         id: measured.row,
@@ -210,6 +212,7 @@ export const streamingBench: BenchPart = {
         owed: OWED[measured.row],
         isMet: undefined,
       }
+    yield* loadRows(context)
   },
 }
 
