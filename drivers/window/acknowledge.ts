@@ -21,7 +21,7 @@ export function acknowledge(window: SendWindow<unknown>, through: number): Verdi
   if (window.settlingFrom !== undefined && window.settlingFrom <= through)
     window.settlingFrom = undefined
   window.noiseLevel = Math.max(0, window.noiseLevel - lines * window.limits.noiseResendsPerLine)
-  window.damagedReplyChars = 0
+  window.mayHaveRefused = false
   window.idleReports = 0
   grow(window, lines)
   return ACKED

@@ -35,7 +35,7 @@ export function hearCounted(window: SendWindow<unknown>, reply: Reply): Verdict 
     case 'status':
       return reconcile(window, reply)
     case 'message':
-      window.damagedReplyChars = Math.max(window.damagedReplyChars, reply.text.length)
+      window.mayHaveRefused ||= mayHideError(reply.text)
       return NOTHING
     default:
       return NOTHING
@@ -54,6 +54,11 @@ function hearRefused(
   return { kind: 'refused', n, reason }
 }
 
+/** Damaged line feeds run replies together, their carriage returns still between them; only a status report has bars. */
+function mayHideError(text: string): boolean {
+  return text.split('\r').some(reply => reply.length > MAX_DAMAGED_OK_CHARS && !reply.includes('|'))
+}
+
 /**
  * Acknowledges what a status report proves to have left the receive buffer although its `ok` did not arrive. The report is written
  * after the oks of every line it counts out, so one that is still missing is lost.
@@ -66,7 +71,7 @@ function reconcile(window: SendWindow<unknown>, status: StatusReply): Verdict {
   window.idleReports = status.state.startsWith('Idle') ? window.idleReports + 1 : 0
   const proven = provenLine(window, status, askedAt)
   if (proven <= window.acked) return NOTHING
-  if (window.damagedReplyChars > MAX_DAMAGED_OK_CHARS)
+  if (window.mayHaveRefused)
     return { kind: 'impossible', reason: 'a damaged reply may have been an error' }
   acknowledge(window, proven)
   return shrink(window) ?? ACKED

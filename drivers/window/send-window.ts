@@ -93,8 +93,8 @@ export interface SendWindow<Owner> {
   staleAnswers: number
   /** The position told last, since a line was written that may change it. */
   positionTold: string | undefined
-  /** A reply that was no word of the dialect came since the last acknowledgement: its length. */
-  damagedReplyChars: number
+  /** A reply that was no word of the dialect, and may have been a refusal, came since the last acknowledgement. */
+  mayHaveRefused: boolean
 }
 
 /** A reply that no line of ours explains. */
@@ -141,7 +141,7 @@ export function createWindow<Owner>(
     answersOwed: 0,
     staleAnswers: 0,
     positionTold: undefined,
-    damagedReplyChars: 0,
+    mayHaveRefused: false,
   }
 }
 

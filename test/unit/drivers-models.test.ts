@@ -153,6 +153,20 @@ t.test('grbl: a lost acknowledgement that may have been an error ends it', async
   t.equal(stand(window, 1, report).at(-1), 'impossible')
 })
 
+t.test('grbl: damaged replies run together are an error only where one of them may be', async t => {
+  const idle = '<Idle|MPos:30.000,0.000,0.000|FS:0,0>'
+  const verdictAfter = (damaged: string): string | undefined => {
+    const window = windowOf(grbl, 'G1 X30')
+    say(grbl, window, damaged)
+    return stand(window, 1, idle).findLast(kind => kind !== 'nothing')
+  }
+  // Recorded on grbl 1.1h over a line that flips a bit in 500 bytes.
+  t.equal(verdictAfter('ok\rJok\r'), 'acked')
+  t.equal(verdictAfter('<Idle|MPos:30.000,0.000\f0.000|FS:0,0>\r*ok\r'), 'acked')
+  t.equal(verdictAfter(`${idle}\rJ${idle}\r`), 'acked')
+  t.equal(verdictAfter(`${idle}\rJerror:20\r`), 'impossible')
+})
+
 t.test(
   'grbl: error:n names its line, ALARM stops, the line being executed is believed',
   async t => {
