@@ -2,7 +2,13 @@
 
 import type { ParseArgsOptionsConfig } from 'node:util'
 import { loadConfig } from '#config'
-import { type MachineProfile, ProgramPacker } from '#mpf'
+import {
+  checkMachine,
+  type MachineProfile,
+  ProgramPacker,
+  policyFor,
+  type SignedPolicy,
+} from '#mpf'
 import { type CommandContext, EXIT } from './command.ts'
 import { createProgress } from './progress.ts'
 
@@ -54,6 +60,21 @@ function wordsToStrip(list: string): ReadonlySet<string> {
 export async function profileOf(context: CommandContext): Promise<MachineProfile | undefined> {
   const file = context.text('profile')
   return file === undefined ? undefined : (await loadConfig(file)).printer.profile
+}
+
+/**
+ * The policy of a packed program. It must fit the profile, if there is one: what no line shows by itself is refused here, a
+ * nozzle, a model, or a limit met so closely that what is signed, rounded outwards, would pass it.
+ * @throws MpfError MPF_POLICY
+ */
+export function policyOf(
+  packer: ProgramPacker,
+  profile: MachineProfile | undefined,
+  models: readonly string[],
+): SignedPolicy {
+  const policy = policyFor(packer.limits(), { models, nozzleUm: packer.facts.nozzleUm ?? 0 })
+  if (profile && packer.refusedLines === 0) checkMachine(policy, profile)
+  return policy
 }
 
 /** What the writer changed in the slicer's text: never silently. */

@@ -6,6 +6,7 @@ import {
   createPacker,
   PACK_HELP,
   PACK_OPTIONS,
+  policyOf,
   profileOf,
   refuse,
   reportChanges,
@@ -23,18 +24,19 @@ ${PACK_HELP}`,
     const [input] = context.operands
     if (input === undefined || context.operands.length !== 1)
       throw new UsageError('expected one G-code file, or -')
-    const packer = createPacker(context, await profileOf(context))
+    const profile = await profileOf(context)
+    const packer = createPacker(context, profile)
     await packer.check(readProgram(input))
     reportChanges(context, packer)
     if (packer.refusedLines > 0) return refuse(context, packer)
-    const limits = packer.limits()
+    const { words } = policyOf(packer, profile, [])
     if (context.isJson)
       context.print(
         JSON.stringify({
           ok: true,
           lines: packer.lines,
           layers: packer.layers,
-          words: [...limits.words],
+          words,
           geometry: packer.geometry(),
         }),
       )

@@ -3,14 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import {
-  decodeBase64url,
-  type ProgramPacker,
-  policyFor,
-  recipientId,
-  type SealedPrint,
-  sealPrint,
-} from '#mpf'
+import { decodeBase64url, type ProgramPacker, recipientId, type SealedPrint, sealPrint } from '#mpf'
 import { type Command, type CommandContext, UsageError } from '../command.ts'
 import { DESCRIBE_HELP, DESCRIBE_OPTIONS, describePart, readDescription } from '../describing.ts'
 import { fileStore, readProgram, writeWhole } from '../files.ts'
@@ -20,6 +13,7 @@ import {
   createPacker,
   PACK_HELP,
   PACK_OPTIONS,
+  policyOf,
   profileOf,
   refuse,
   reportChanges,
@@ -97,10 +91,7 @@ async function runSeal(context: CommandContext): Promise<number> {
     blocks: packer.blocks(readProgram(input)),
     describe: () => ({
       metadata: describePart(given, packer, input),
-      policy: policyFor(packer.limits(), {
-        models: context.list('model'),
-        nozzleUm: packer.facts.nozzleUm ?? 0,
-      }),
+      policy: policyOf(packer, profile, context.list('model')),
     }),
     store,
   })
