@@ -45,22 +45,18 @@ export async function planContinuation(
   { journal, machine, heightMm }: ContinuationParts,
   signal: AbortSignal,
 ): Promise<Continuation> {
-  const last = await print.resumePoint(job.ackedLine, 0, signal)
   const isSameBoot = journal.isSameBoot(job)
   const reported = isSameBoot ? await machine.position(signal) : undefined
+  const standing = reported && (await print.standingLine(job.ackedLine, reported, signal))
+  const last = await print.resumePoint(standing ?? job.ackedLine, 0, signal)
   const zMm = last.modal.zNm / NM_PER_MM
   const isPositionKept = reported !== undefined && zMm > STEP_MM && reported.z >= zMm - STEP_MM
   if (!isPositionKept && !wordsOf(machine.controller.identity).setHeight)
     throw new CoreError('JOB_NOT_RESUMABLE', 'this controller cannot be told where it stands')
-  const standing = isPositionKept
-    ? await print.standingLine(job.ackedLine, reported, signal)
-    : undefined
-  const isExact = standing !== undefined
-  const point = await print.resumePoint(
-    standing ?? job.ackedLine,
-    isPositionKept ? 0 : PLANNER_COMMANDS,
-    signal,
-  )
+  const point = isPositionKept
+    ? last
+    : await print.resumePoint(job.ackedLine, PLANNER_COMMANDS, signal)
+  const isExact = isPositionKept && standing !== undefined
   if ((point.modal.bits & KNOWN) !== KNOWN)
     throw new CoreError(
       'JOB_NOT_RESUMABLE',
