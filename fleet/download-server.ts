@@ -3,27 +3,19 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:https'
 import { pipeline } from 'node:stream/promises'
 import type { TLSSocket } from 'node:tls'
 import { z } from 'zod'
 import type { Clock } from '#lib/clock.ts'
-import type { IssuedKey } from './ca.ts'
 import { FleetError } from './errors.ts'
+import { type HttpsPlace, type HttpsServer, serveHttps } from './https-server.ts'
 import type { FleetStore } from './store.ts'
 import type { Tenant } from './tenant.ts'
 
-export interface DownloadOptions {
+export interface DownloadOptions extends HttpsPlace {
   readonly tenant: Tenant
   readonly store: FleetStore
-  readonly server: IssuedKey
   readonly clock: Clock
-  readonly host: string
-  readonly port: number
-}
-
-export interface DownloadServer extends AsyncDisposable {
-  readonly port: number
 }
 
 /** What is remembered of an offer with a URL. */
@@ -46,27 +38,10 @@ export function makeUrl(
 }
 
 /** Serves until it is disposed. Only printers of the tenant get through the handshake. */
-export async function startDownloadServer(options: DownloadOptions): Promise<DownloadServer> {
-  const { tenant, server, host, port } = options
-  const https = createServer(
-    {
-      ...{ cert: server.certPem, key: server.keyPem, ca: tenant.authority.certPem },
-      ...{ requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.2' as const },
-    },
-    (request, response) => void answer(options, request, response),
-  )
-  await new Promise<void>((resolve, reject) => {
-    https.once('error', reject)
-    https.listen(port, host, resolve)
-  })
-  const address = https.address()
-  return {
-    port: typeof address === 'object' && address ? address.port : port,
-    async [Symbol.asyncDispose]() {
-      https.closeAllConnections()
-      await new Promise<void>(resolve => https.close(() => resolve()))
-    },
-  }
+export async function startDownloadServer(options: DownloadOptions): Promise<HttpsServer> {
+  const ca = options.tenant.authority.certPem
+  const rules = { ca, requestCert: true, rejectUnauthorized: true }
+  return serveHttps(options, rules, (request, response) => answer(options, request, response))
 }
 
 async function answer(

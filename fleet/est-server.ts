@@ -2,32 +2,25 @@
 
 import { X509Certificate } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import type { Clock } from '#lib/clock.ts'
-import { certifyPrinter, derOf, type IssuedKey } from './ca.ts'
+import { certifyPrinter, derOf } from './ca.ts'
 import { FleetError } from './errors.ts'
+import { type HttpsPlace, type HttpsServer, serveHttps } from './https-server.ts'
 import { listPrinters } from './printers.ts'
 import type { Tenant } from './tenant.ts'
 import type { Tokens } from './tokens.ts'
 import { certsOnly } from './x509.ts'
 
-export interface EstOptions {
+export interface EstOptions extends HttpsPlace {
   readonly tenant: Tenant
   readonly region: string
   readonly tokens: Tokens
-  readonly server: IssuedKey
   /** PEM: whose certificates printers leave the factory with. They recover an enrolment, and no broker accepts them. */
   readonly factoryCa?: string | undefined
   readonly clock: Clock
-  readonly host: string
-  readonly port: number
   /** Told of each refusal: an attempt with somebody else's token is worth knowing. */
   readonly onRefused: (error: FleetError, serial: string) => void
-}
-
-export interface EstServer extends AsyncDisposable {
-  readonly port: number
 }
 
 const ROOT = '/.well-known/est'
@@ -35,29 +28,11 @@ const MAX_BODY_BYTES = 16 * 1024
 /** RFC 7030 3.6: an expired certificate may still renew itself for so long; after that a new token is needed. */
 const GRACE_MS = 0
 
-export async function startEstServer(options: EstOptions): Promise<EstServer> {
-  const { tenant, server, host, factoryCa } = options
-  const authorities = [tenant.authority.certPem, ...(factoryCa === undefined ? [] : [factoryCa])]
-  const https = createServer(
-    {
-      ...{ cert: server.certPem, key: server.keyPem, ca: authorities },
-      ...{ requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' as const },
-    },
-    (request, response) => void serve(options, request, response),
-  )
-  https.requestTimeout = 30_000
-  await new Promise<void>((resolve, reject) => {
-    https.once('error', reject)
-    https.listen(options.port, host, resolve)
-  })
-  const address = https.address()
-  return {
-    port: typeof address === 'object' && address ? address.port : options.port,
-    async [Symbol.asyncDispose]() {
-      https.closeAllConnections()
-      await new Promise<void>(resolve => https.close(() => resolve()))
-    },
-  }
+export async function startEstServer(options: EstOptions): Promise<HttpsServer> {
+  const { tenant, factoryCa } = options
+  const ca = [tenant.authority.certPem, ...(factoryCa === undefined ? [] : [factoryCa])]
+  const rules = { ca, requestCert: true, rejectUnauthorized: false, requestTimeout: 30_000 }
+  return serveHttps(options, rules, (request, response) => serve(options, request, response))
 }
 
 async function serve(

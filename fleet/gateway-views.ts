@@ -23,38 +23,72 @@ const TEXT: Readonly<Record<string, string>> = {
   paused: 'Paused',
 }
 
-export function jobView(store: FleetStore, serial: string) {
-  const { job = null, percent = 0 } = stateOf(store, serial)
+type View = (store: FleetStore, serial: string) => object
+
+const SETTINGS = { feature: { sdSupport: false }, webcam: { webcamEnabled: false } }
+
+/** Answers to what slicers ask before and beside an upload. Cura reads every field here, and fails where one is missing. */
+const VIEWS: Readonly<Record<string, View>> = {
+  'GET /api/connection': (store, serial) => ({
+    current: { state: textOf(stateOf(store, serial)) },
+  }),
+  'GET /api/job': jobView,
+  'GET /api/printer': printerView,
+  'GET /api/printerprofiles': profilesView,
+  'GET /api/settings': () => SETTINGS,
+}
+
+/** Undefined when nobody asks that. */
+export function viewOf(
+  operation: string,
+  store: FleetStore,
+  serial: string,
+): { readonly status: number; readonly body: string | object } | undefined {
+  const view = Object.hasOwn(VIEWS, operation) ? VIEWS[operation] : undefined
+  if (!view) return undefined
+  // As OctoPrint says it of a printer that is not connected.
+  const isAway = view === printerView && stateOf(store, serial).online !== true
+  return isAway
+    ? { status: 409, body: 'Printer is not operational' }
+    : { status: 200, body: view(store, serial) }
+}
+
+function textOf({ online = false, state = '' }: State): string {
+  return online ? (TEXT[state] ?? 'Offline') : 'Offline'
+}
+
+function jobView(store: FleetStore, serial: string) {
+  const state = stateOf(store, serial)
+  const { job = null, percent = 0 } = state
   return {
-    state: printerView(store, serial).state.text,
+    state: textOf(state),
     job: { file: { name: job } },
-    progress: { completion: job === null ? null : percent },
+    progress: { completion: job === null ? null : percent, printTime: null, printTimeLeft: null },
   }
 }
 
-export function printerView(store: FleetStore, serial: string) {
-  const { online = false, state = '' } = stateOf(store, serial)
+function printerView(store: FleetStore, serial: string) {
+  const shown = stateOf(store, serial)
+  const { state = '' } = shown
   const last = readSamples(store, serial, store.contiguous(serial, 'tele') - 1).at(-1)?.values
   const heater = (name: string) => ({
     actual: last?.get(`hw.temperature.${name}`) ?? null,
     target: last?.get(`hw.temperature.${name}.target`) ?? null,
   })
-  const isPrinting = online && state === 'printing'
   return {
     state: {
-      text: online ? (TEXT[state] ?? 'Offline') : 'Offline',
+      text: textOf(shown),
       flags: {
-        operational: online && state !== 'offline',
-        printing: isPrinting,
-        paused: online && state === 'paused',
-        ready: online && state === 'idle',
+        ...{ operational: state !== 'offline', ready: state === 'idle', sdReady: false },
+        ...{ printing: state === 'printing', paused: state === 'paused' },
+        ...{ pausing: false, cancelling: false, error: false, closedOrError: false },
       },
     },
     temperature: { tool0: heater('hotend0'), bed: heater('bed') },
   }
 }
 
-export function profilesView(store: FleetStore, serial: string) {
+function profilesView(store: FleetStore, serial: string) {
   const { model = serial } = (store.fact(serial, 'birth') ?? {}) as { readonly model?: string }
   return { profiles: { _default: { id: '_default', name: serial, model, current: true } } }
 }

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -19,17 +19,14 @@ export interface SealOrder {
   readonly tenant: Tenant
   readonly printer: PrinterFiles
   readonly title: string
-  /** Below the tenant's directory. */
-  readonly name: string
+  /** Where the sealed file goes. */
+  readonly out: string
   readonly uses: number
 }
 
-/** Resolves with the path of the sealed file. @throws FleetError FLEET_SEAL with the tool's own words */
-export async function sealStream(gcode: Readable, order: SealOrder): Promise<string> {
-  const { tenant, printer, title, name, uses } = order
-  const directory = join(tenant.directory, 'files')
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  const out = join(directory, name)
+/** @throws FleetError FLEET_SEAL with the tool's own words */
+export async function sealStream(gcode: Readable, order: SealOrder): Promise<void> {
+  const { tenant, printer, title, out, uses } = order
   const key = (role: string) => join(tenant.directory, 'keys', `${role}.key.pem`)
   const child = spawn(
     MPF,
@@ -53,7 +50,6 @@ export async function sealStream(gcode: Readable, order: SealOrder): Promise<str
     })
     const [code] = (await closed) as [number | null]
     if (code !== 0) throw new FleetError('FLEET_SEAL', words.trim().split('\n')[0] ?? 'refused')
-    return out
   } catch (error) {
     child.kill('SIGKILL')
     await closed

@@ -32,6 +32,7 @@ const SCHEMA = `
 
 const numberRow = z.object({ n: z.int() })
 const itemRow = z.object({ seq: z.int(), at_ms: z.int(), body: z.string() })
+const alertRow = z.object({ at_ms: z.int(), code: z.string(), message: z.string() })
 const logRow = z.object({
   size: z.int(),
   hash: z.instanceof(Uint8Array),
@@ -61,6 +62,12 @@ const overviewRow = z.object({
   alerts: z.int(),
 })
 export type OverviewRow = Readonly<z.infer<typeof overviewRow>>
+
+export interface Alert {
+  readonly atMs: number
+  readonly code: string
+  readonly message: string
+}
 
 export interface StoredItem {
   readonly seq: number
@@ -213,11 +220,14 @@ export class FleetStore implements Disposable {
       .run(device, atMs, code, message)
   }
 
-  alerts(device: string): readonly { readonly code: string; readonly message: string }[] {
-    const rows = this.#database
-      .prepare('SELECT code, message FROM alerts WHERE device = ? ORDER BY id')
+  alerts(device: string): readonly Alert[] {
+    return this.#database
+      .prepare('SELECT at_ms, code, message FROM alerts WHERE device = ? ORDER BY id')
       .all(device)
-    return rows.map(row => z.object({ code: z.string(), message: z.string() }).parse(row))
+      .map(row => {
+        const { at_ms, code, message } = alertRow.parse(row)
+        return { atMs: at_ms, code, message }
+      })
   }
 
   /** 0 at first, then one more each time, whoever asks. */

@@ -1,5 +1,6 @@
 /** One printer or all of them as text: what was heard, how far its log is proven, what it said last. Pure. */
 
+import { FLEET } from './broker-names.ts'
 import type { FleetStore } from './store.ts'
 
 interface State {
@@ -19,12 +20,30 @@ interface Batch {
 }
 
 const EVENTS_SHOWN = 8
+const ALERTS_SHOWN = 3
 
 /** A screen of text: one line a printer, then the newest events of each. */
 export function renderFleet(store: FleetStore, only: string | undefined): string {
   const devices = store.devices().filter(device => only === undefined || device === only)
-  if (devices.length === 0) return 'nothing was heard of a printer yet\n'
-  return devices.map(device => renderPrinter(store, device)).join('\n')
+  const own = only === undefined ? store.alerts(FLEET) : []
+  const blocks = devices.map(device => renderPrinter(store, device))
+  if (devices.length === 0) blocks.push('nothing was heard of a printer yet\n')
+  if (own.length > 0)
+    blocks.push(`the fleet end itself: ${own.length} alerts\n${alertLines(own).join('\n')}\n`)
+  return blocks.join('\n')
+}
+
+function alertLines(alerts: ReturnType<FleetStore['alerts']>): readonly string[] {
+  return alerts
+    .slice(-ALERTS_SHOWN)
+    .map(
+      ({ atMs, code, message }) => `  ! ${new Date(atMs).toISOString()} ${code}: ${clean(message)}`,
+    )
+}
+
+/** A text is shown without anything that could steer a terminal. */
+function clean(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?')
 }
 
 function renderPrinter(store: FleetStore, device: string): string {
@@ -41,7 +60,7 @@ function renderPrinter(store: FleetStore, device: string): string {
     ...store
       .items(device, 'evt', Math.max(0, end - EVENTS_SHOWN), EVENTS_SHOWN)
       .map(({ seq, value }) => `  ${seq}  ${eventText(value)}`),
-    ...alerts.slice(-3).map(({ code, message }) => `  ! ${code}: ${message}`),
+    ...alertLines(alerts),
   ]
   return `${lines.join('\n')}\n`
 }
@@ -62,13 +81,11 @@ function temperatures(store: FleetStore, device: string, birth: Birth): readonly
   return shown.length === 0 ? [] : [`  ${shown.join('  ')}`]
 }
 
-/** A printer's text is shown without anything that could steer a terminal. */
 function eventText(value: unknown): string {
   const { time, message, unmapped } = value as {
     readonly time: number
     readonly message: string
     readonly unmapped: { readonly type: string }
   }
-  const clean = message.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?')
-  return `${new Date(time).toISOString()}  ${unmapped.type}  ${clean}`
+  return `${new Date(time).toISOString()}  ${unmapped.type}  ${clean(message)}`
 }

@@ -3,25 +3,19 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:https'
 import type { Clock } from '#lib/clock.ts'
-import type { IssuedKey } from './ca.ts'
+import { FLEET } from './broker-names.ts'
 import { FleetError } from './errors.ts'
 import { holderOf } from './holder-keys.ts'
+import { type HttpsPlace, type HttpsServer, serveHttps } from './https-server.ts'
+import { LoginGuard } from './login-guard.ts'
 import type { FleetStore } from './store.ts'
-import { changedRows, detailOf, type ListRow, listOf } from './web-views.ts'
+import { changedRows, detailOf, type ListRow, listOf, newestAlerts } from './web-views.ts'
 
-export interface WebOptions {
+export interface WebOptions extends HttpsPlace {
   readonly tenantDirectory: string
   readonly store: FleetStore
-  readonly server: IssuedKey
   readonly clock: Clock
-  readonly host: string
-  readonly port: number
-}
-
-export interface WebServer extends AsyncDisposable {
-  readonly port: number
 }
 
 const HEADERS = {
@@ -41,33 +35,32 @@ const SESSION_MS = 12 * 3_600_000
 const LOOK_MS = 1000
 const MAX_LOGIN_BYTES = 1024
 
-export async function startWebServer(options: WebOptions): Promise<WebServer> {
-  const web = new Web(options)
-  const { certPem: cert, keyPem: key } = options.server
-  const https = createServer({ cert, key, minVersion: 'TLSv1.2' }, (request, response) =>
-    web.serve(request, response),
+export async function startWebServer(options: WebOptions): Promise<HttpsServer> {
+  await using starting = new AsyncDisposableStack()
+  const web = starting.use(new Web(options))
+  const { port } = starting.use(
+    await serveHttps(options, {}, (request, response) => web.serve(request, response)),
   )
-  await new Promise<void>((resolve, reject) => {
-    https.once('error', reject)
-    https.listen(options.port, options.host, resolve)
-  })
-  const address = https.address()
-  return {
-    port: typeof address === 'object' && address ? address.port : options.port,
-    async [Symbol.asyncDispose]() {
-      https.closeAllConnections()
-      await new Promise<void>(resolve => https.close(() => resolve()))
-    },
-  }
+  const stack = starting.move()
+  return { port, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 
-class Web {
+class Web implements Disposable {
   readonly #options: WebOptions
+  readonly #guard: LoginGuard
   /** Until when, by session. */
   readonly #sessions = new Map<string, number>()
 
   constructor(options: WebOptions) {
+    const { store, clock } = options
     this.#options = options
+    this.#guard = new LoginGuard(clock, message =>
+      store.alert(FLEET, clock.wallMs(), 'FLEET_API_KEY', `web page: ${message}`),
+    )
+  }
+
+  [Symbol.dispose](): void {
+    this.#guard[Symbol.dispose]()
   }
 
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -107,7 +100,9 @@ class Web {
         const rows = listOf(store)
         const changed = changedRows(last, rows)
         last = new Map(rows.map(row => [row.device, row]))
+        const alerts = newestAlerts(store, FLEET)
         response.write(`event: printers\ndata: ${JSON.stringify(changed)}\n\n`)
+        response.write(`event: alerts\ndata: ${JSON.stringify(alerts)}\n\n`)
       }
       await clock.sleep(LOOK_MS, ending.signal).catch(() => undefined)
     }
@@ -116,12 +111,11 @@ class Web {
 
   async #login(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { tenantDirectory, clock } = this.#options
-    let text = ''
-    for await (const chunk of request) {
-      text += chunk
-      if (text.length > MAX_LOGIN_BYTES) throw new FleetError('FLEET_API_KEY', 'not a key')
-    }
-    await holderOf(tenantDirectory, 'web-keys', new URLSearchParams(text).get('key') ?? '')
+    await this.#guard.admit(request.socket.remoteAddress ?? '', async () =>
+      holderOf(tenantDirectory, 'web-keys', await readKey(request)),
+    )
+    for (const [old, untilMs] of this.#sessions)
+      if (untilMs <= clock.nowMs()) this.#sessions.delete(old)
     const session = randomBytes(32).toString('base64url')
     this.#sessions.set(session, clock.nowMs() + SESSION_MS)
     const cookie = `__Host-fleet=${session}; Path=/; Secure; HttpOnly; SameSite=Strict`
@@ -133,6 +127,16 @@ class Web {
     const [, session = ''] = /__Host-fleet=([\w-]{43})/.exec(request.headers.cookie ?? '') ?? []
     return (this.#sessions.get(session) ?? 0) > this.#options.clock.nowMs()
   }
+}
+
+/** The key of the form. @throws FleetError FLEET_API_KEY */
+async function readKey(request: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const chunk of request) {
+    text += chunk
+    if (text.length > MAX_LOGIN_BYTES) throw new FleetError('FLEET_API_KEY', 'not a key')
+  }
+  return new URLSearchParams(text).get('key') ?? ''
 }
 
 async function sendPage(

@@ -1,7 +1,7 @@
 /** What the web page is told of printers: rows of the list, and one in detail. Pure. */
 
 import { z } from 'zod'
-import type { FleetStore } from './store.ts'
+import type { Alert, FleetStore } from './store.ts'
 import { readSamples } from './telemetry.ts'
 
 const stateSchema = z.looseObject({
@@ -38,6 +38,13 @@ export function changedRows(
   return rows.filter(row => JSON.stringify(row) !== JSON.stringify(last.get(row.device)))
 }
 
+const ALERTS_SHOWN = 5
+
+/** The newest alerts of a printer, or of the fleet end itself, newest first. */
+export function newestAlerts(store: FleetStore, device: string): readonly Alert[] {
+  return store.alerts(device).slice(-ALERTS_SHOWN).toReversed()
+}
+
 const PLOTTED = ['hw.temperature.hotend0', 'hw.temperature.bed', 'mpf.job.percent']
 const BATCHES_SHOWN = 120
 const EVENTS_SHOWN = 50
@@ -59,8 +66,20 @@ export function detailOf(store: FleetStore, device: string) {
         const event = eventSchema.safeParse(value).data
         return { seq, type: event?.unmapped.type ?? '?', message: event?.message ?? '' }
       }),
+    alerts: newestAlerts(store, device),
     contiguous,
     proven: log?.proven ?? 0,
     cosigned: log?.note !== null && log !== undefined,
+    missing: missingEvents(store, device, contiguous),
   }
+}
+
+/** The first events that have not come although later ones have; null when there is no gap. */
+function missingEvents(
+  store: FleetStore,
+  device: string,
+  contiguous: number,
+): readonly [number, number] | null {
+  const [next] = store.items(device, 'evt', contiguous, 1)
+  return next ? [contiguous + 1, next.seq - 1] : null
 }

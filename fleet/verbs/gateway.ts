@@ -1,6 +1,7 @@
 /** `fleet gateway`: slicers upload here as they do to OctoPrint. */
 
 import { systemClock } from '#lib/clock.ts'
+import { FLEET } from '../broker-names.ts'
 import { issueServer } from '../ca.ts'
 import { startGateway } from '../gateway.ts'
 import { issueKey } from '../holder-keys.ts'
@@ -20,7 +21,8 @@ export const gateway: Verb = {
 address https://HOST:PORT/p/SERIAL and a key from "gateway key", which is shown once; removing api-keys/NAME revokes it. The printer must be
 known: see "fleet help printer". G-code is sealed while it arrives; its plaintext is never written.
 
-"Upload" keeps the sealed file in files/ (fleet jobs send). "Upload and print" sends it; whether it starts by itself is the printer's own policy.
+"Upload" keeps the sealed file in files/SERIAL/ (fleet jobs send) for eight days. "Upload and print" sends it; whether it starts by itself is
+the printer's own policy.
 
   --host ADDRESS  listen here; 127.0.0.1 otherwise
   --port PORT     0 takes a free one
@@ -44,7 +46,7 @@ known: see "fleet help printer". G-code is sealed while it arrives; its plaintex
           await link.publish(publication)
         },
         onEvent: ({ atMs, printer, code, message }) => {
-          if (code !== null) store.alert(printer || 'unknown', atMs, code, message)
+          if (code !== null) store.alert(printer || FLEET, atMs, code, message)
           say(JSON.stringify({ atMs, printer, code, message }))
         },
       }),

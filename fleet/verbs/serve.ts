@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseEndpoint } from '#cloud'
 import { systemClock } from '#lib/clock.ts'
+import { FLEET } from '../broker-names.ts'
 import { issueServer } from '../ca.ts'
 import { startDownloadServer } from '../download-server.ts'
 import { startEstServer } from '../est-server.ts'
@@ -39,7 +40,7 @@ acknowledges. Any number of workers may share the directory of a tenant and a br
         ),
         port: Number(values.enrol),
         onRefused: (error, serial) =>
-          store.alert(serial || 'unknown', Date.now(), error.code, error.message),
+          store.alert(serial || FLEET, Date.now(), error.code, error.message),
       })
       stack.use(est)
       say(`enrolment at https://localhost:${est.port}`)

@@ -42,11 +42,24 @@ function plot(svg, lines) {
   )
 }
 
-function showDetail({ device, samples, events, contiguous, proven, cosigned }) {
+/** Alerts as a list; text is set as text. */
+function showAlerts(list, alerts) {
+  list.replaceChildren(
+    ...alerts.map(({ atMs, code, message }) => {
+      const item = document.createElement('li')
+      item.textContent = `${new Date(atMs).toLocaleString()}: ${code}: ${message}`
+      return item
+    }),
+  )
+}
+
+function showDetail({ device, samples, events, alerts, contiguous, proven, cosigned, missing }) {
   $('detail').hidden = false
   $('detail').querySelector('h2').textContent = device
   const head = cosigned ? 'under a head signed by the printer and cosigned' : 'no signed head yet'
-  $('proof').textContent = `${contiguous} events without a gap, ${proven} proven: ${head}`
+  const gap = missing ? ` Missing: ${missing[0]} to ${missing[1]}.` : ''
+  $('proof').textContent = `${contiguous} events without a gap, ${proven} proven: ${head}.${gap}`
+  showAlerts($('warnings'), alerts)
   const line = name =>
     samples.flatMap(([at, values]) => (name in values ? [[at, values[name]]] : []))
   plot($('temperatures'), [line('hw.temperature.hotend0'), line('hw.temperature.bed')])
@@ -77,6 +90,7 @@ async function start() {
     showList(JSON.parse(data))
     if (selected !== undefined) void select(selected)
   })
+  stream.addEventListener('alerts', ({ data }) => showAlerts($('alerts'), JSON.parse(data)))
 }
 
 await start()

@@ -55,6 +55,8 @@ function fill(store: FleetStore): void {
     const base = { device: LATE, firstSeq: 1, lost: undefined, atMs: 0 }
     store.receive({ ...base, stream: 'tele', bodies: [JSON.stringify(batch)] })
     store.receive({ ...base, stream: 'evt', bodies: [JSON.stringify(event)] })
+    store.receive({ ...base, stream: 'evt', firstSeq: 4, bodies: [JSON.stringify(event)] })
+    store.alert(LATE, 0, 'FLEET_CHECKPOINT', '<img src=x>')
   })
 }
 
@@ -87,10 +89,16 @@ test('shows 2,000 live printers in Chromium, one in detail', { timeout: 120_000 
   t.equal(points.split(' ').length, 3, points)
   t.match(
     await page.evaluate("document.getElementById('proof').textContent"),
-    /1 events without a gap/,
+    /^1 events without a gap, 0 proven: no signed head yet. Missing: 2 to 3.$/,
   )
+  t.match(
+    await page.evaluate("document.getElementById('warnings').textContent"),
+    /FLEET_CHECKPOINT/,
+  )
+  store.alert('fleet', 0, 'FLEET_API_KEY', 'web page: failed log-in from 10.0.0.1')
+  await until("document.getElementById('alerts').textContent.includes('failed log-in')")
   t.match(await page.evaluate("document.getElementById('events').textContent"), '<img src=x')
-  t.equal(await page.evaluate("document.querySelectorAll('#events img').length"), 0)
+  t.equal(await page.evaluate("document.querySelectorAll('main img').length"), 0)
   // While rows change, the page answers: a frame is never far.
   const frameMs = await page.evaluate(
     'new Promise(done => { const at = performance.now(); requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - at))) })',
@@ -122,6 +130,8 @@ test('answers nothing without a key, and changes nothing with one', async t => {
     t.equal((await ask('GET', path)).status, 401, path)
   t.equal((await ask('POST', '/login', {}, 'key=wrong')).status, 403)
   t.equal((await ask('POST', '/login', {}, `key=${'x'.repeat(5000)}`)).status, 403)
+  t.match(store.alerts('fleet'), [{ code: 'FLEET_API_KEY', message: /^web page: failed log-in/ }])
+  t.equal(store.alerts('fleet').length, 1, 'told once')
   const login = await ask('POST', '/login', {}, `key=${key}`)
   t.equal(login.status, 303)
   const [cookie = ''] = login.headers['set-cookie'] as string[]
