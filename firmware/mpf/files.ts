@@ -4,14 +4,18 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { type FileHandle, mkdtemp, open, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { Readable } from 'node:stream'
+import { Readable, pipeline as streamPipeline, type Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createZstdDecompress } from 'node:zlib'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { type FileSource, openFileSource } from '#lib/file-source.ts'
 import { MpfError, type SegmentStore } from '#mpf'
 import { ToolError } from './command.ts'
 
-const ZSTD_MAGIC = 0xfd2fb528
+const ZSTD = Buffer.from('28b52ffd', 'hex')
+const GZIP = Buffer.from('1f8b08', 'hex')
+const BYTE_ORDER_MARK = Buffer.from('efbbbf', 'hex')
+/** libbgcode's container, what PrusaSlicer exports for newer Prusa printers. */
+const BINARY_GCODE = Buffer.from('GCDE')
 
 /**
  * Opens a sealed file for reading; `-` is standard input, kept as ciphertext in a temporary file because checks seek.
@@ -38,26 +42,54 @@ export async function openSealed(path: string): Promise<FileSource> {
   }
 }
 
-/** G-code from a file or, for `-`, from standard input; a zstd frame is decompressed on the way. @throws ToolError TOOL_FILE */
+/**
+ * G-code from a file or, for `-`, from standard input; zstd and gzip are decompressed on the way, a byte order mark is left out.
+ * @throws ToolError TOOL_FILE
+ */
 export async function* readProgram(path: string): AsyncGenerator<Buffer, void, void> {
   const raw: Readable = path === '-' ? process.stdin : createReadStream(path)
   try {
     const chunks: AsyncIterator<Buffer> = raw.iterator({ destroyOnReturn: true })
-    const first = await chunks.next()
-    if (first.done) return
-    const all = Readable.from(prepend(first.value, chunks))
-    const isZstd = first.value.length >= 4 && first.value.readUInt32LE(0) === ZSTD_MAGIC
-    yield* isZstd ? all.pipe(createZstdDecompress()) : all
+    const head = await readHead(chunks)
+    if (startsWith(head, BINARY_GCODE))
+      throw new Error('binary G-code: switch it off in the slicer (PrusaSlicer: "Binary G-code")')
+    const isMarked = startsWith(head, BYTE_ORDER_MARK)
+    const all = Readable.from(
+      prepend(isMarked ? head.subarray(BYTE_ORDER_MARK.length) : head, chunks),
+    )
+    if (startsWith(head, ZSTD)) yield* decompressed(all, createZstdDecompress())
+    else if (startsWith(head, GZIP)) yield* decompressed(all, createGunzip())
+    else yield* all
   } catch (cause) {
     throw new ToolError('TOOL_FILE', `cannot read ${path}: ${(cause as Error).message}`, cause)
   }
+}
+
+/** What goes wrong before the decompressor reaches who reads behind it. */
+function decompressed(from: Readable, through: Transform): Readable {
+  return streamPipeline(from, through, () => undefined)
+}
+
+/** Enough to know the kind of a file by, however small a pipe's first pieces are. */
+async function readHead(chunks: AsyncIterator<Buffer>): Promise<Buffer> {
+  let head: Buffer = Buffer.alloc(0)
+  while (head.length < ZSTD.length) {
+    const next = await chunks.next()
+    if (next.done) break
+    head = Buffer.concat([head, next.value])
+  }
+  return head
+}
+
+function startsWith(bytes: Buffer, magic: Buffer): boolean {
+  return bytes.subarray(0, magic.length).equals(magic)
 }
 
 async function* prepend(
   first: Buffer,
   rest: AsyncIterator<Buffer>,
 ): AsyncGenerator<Buffer, void, void> {
-  yield first
+  if (first.length > 0) yield first
   for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value
 }
 

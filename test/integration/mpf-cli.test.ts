@@ -2,6 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import t from 'tap'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -47,6 +48,22 @@ t.test('a pipe in, a pipe out, every check', async t => {
   t.match(JSON.parse(mpf(['inspect', '-', '--json'], sealed.out).out.toString()), {
     sizeBytes: sealed.out.length,
   })
+})
+
+t.test('G-code as it is found: compressed, in small pieces, marked, binary', async t => {
+  const text = Buffer.from('G28\nG1 X10 Y10 F600\n')
+  const marked = Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), text])
+  for (const input of [text, gzipSync(text), zstdCompressSync(text), marked]) {
+    const { out } = mpf(SEAL, input)
+    const checked = mpf([...WITH_KEY, '--explain'], out)
+    t.match(checked.out.toString(), /program: 2 lines/)
+  }
+  t.match(mpf(SEAL, gzipSync(text).subarray(0, 20)), { code: 3, notes: /TOOL_FILE/ })
+  t.match(mpf(SEAL, Buffer.from('GCDE\x01\0\0\0')), {
+    code: 3,
+    notes: /switch it off in the slicer/,
+  })
+  t.match(mpf(SEAL, Buffer.alloc(0)), { code: 10, notes: /an empty program/ })
 })
 
 t.test('what is stripped is said, what is refused is summed up by word', async t => {
