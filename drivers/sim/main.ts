@@ -19,6 +19,8 @@ const { values } = parseArgs({
     link: { type: 'string' },
     fault: { type: 'string', multiple: true, default: [] },
     'executed-fd': { type: 'string' },
+    /** Does not outlive who started it: ends with its standard input. */
+    attached: { type: 'boolean', default: false },
   },
 })
 
@@ -58,9 +60,13 @@ const options: SimulatedMarlinOptions = {
 const board = startSimulatedMarlin(options)
 process.stdout.write(`${JSON.stringify({ port: board.port })}\n`)
 
-process.once('SIGTERM', () => {
+process.once('SIGTERM', end)
+if (values.attached) process.stdin.resume().once('end', end)
+
+function end(): void {
   process.stdout.write(`${JSON.stringify(board.summary())}\n`)
   flushExecuted()
   executed?.end()
   void board[Symbol.asyncDispose]()
-})
+  process.stdin.destroy()
+}

@@ -17,8 +17,8 @@ const firstLineSchema = z.object({ port: z.string() })
 
 /** Starts it with `options` as its command line takes them; resolves when its port can be opened. @throws CoreError PRINTER_OFFLINE. */
 export async function startSimulator(options: readonly string[]): Promise<Simulator> {
-  const child = spawn(process.execPath, [PROGRAM, ...options], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const child = spawn(process.execPath, [PROGRAM, '--attached', ...options], {
+    stdio: ['pipe', 'pipe', 'inherit'],
   })
   const lines = createInterface({ input: child.stdout })
   const { value } = await lines[Symbol.asyncIterator]().next()

@@ -86,8 +86,9 @@ export async function startSimulator(
   proof: ExecutedProof,
 ): Promise<RunningSimulator> {
   const program = fileURLToPath(new URL('drivers/sim/main.ts', ROOT))
-  const child = spawn(process.execPath, [program, ...options, '--executed-fd', '3'], {
-    stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+  const args = [program, '--attached', '--executed-fd', '3', ...options]
+  const child = spawn(process.execPath, args, {
+    stdio: ['pipe', 'pipe', 'inherit', 'pipe'],
   })
   const executed = createInterface({ input: child.stdio[3] as Readable })
   executed.on('line', line => proof.executed(line))
