@@ -1,7 +1,9 @@
 /** A publisher with a second, post-quantum key: a manifest of two signatures, and the bundle that trusts both. */
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { keyId, type TrustBundleJson } from '#mpf'
-import { b64, type Forgery, forge, type Json } from './mpf-forge.ts'
+import { b64 } from './mpf-bytes.ts'
+import { forge } from './mpf-forge.ts'
+import type { Forgery, Json } from './mpf-forgery.ts'
 import { trustBundle, trustJson } from './mpf-world.ts'
 
 export const BLOCKS = ['G28\nG1 X1 Y1\n']

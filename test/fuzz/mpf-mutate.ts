@@ -7,17 +7,18 @@
  */
 import { parseArgs } from 'node:util'
 import { createProgramCheck, MpfError, openBody } from '#mpf'
-import { BLOCKS, type Forgery, forge } from '../fakes/mpf-forge.ts'
+import { forge } from '../fakes/mpf-forge.ts'
+import { BLOCKS } from '../fakes/mpf-forge-program.ts'
+import type { Forgery } from '../fakes/mpf-forgery.ts'
 import {
-  createRandom,
   createUnwrapMemo,
-  programText,
   type Reader,
   reader,
   source,
   unlockFile,
   verifyFile,
-} from '../fakes/mpf-world.ts'
+} from '../fakes/mpf-reader.ts'
+import { createRandom, programText } from '../fakes/mpf-samples.ts'
 
 export type Random = (below: number) => number
 

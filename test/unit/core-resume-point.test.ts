@@ -2,7 +2,8 @@
 import t from 'tap'
 import { findResumePoint, type OpenedBody } from '../../firmware/core/admission/resume-point.ts'
 import { findStandingLine } from '../../firmware/core/admission/standing-line.ts'
-import { reader, sealText, source, unlockFile } from '../fakes/mpf-world.ts'
+import { reader, source, unlockFile } from '../fakes/mpf-reader.ts'
+import { sealText } from '../fakes/mpf-sealed.ts'
 
 const HEAD = ['G28', 'G90', 'M82', 'G92 E0', 'G1 Z0.2 F600']
 const moves = (count: number, from: number) =>

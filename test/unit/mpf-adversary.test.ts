@@ -1,8 +1,11 @@
 /** Strict and unforgeable is a claim until somebody has tried: every file of the adversarial kit, through every way in. */
 import { test } from 'tap'
 import { MPF_ERROR_CODES, MpfError, type MpfErrorCode, unwrapKeys } from '#mpf'
+import { b64, sha256 } from '../fakes/mpf-bytes.ts'
 import { CASES, type Case, payloadOf } from '../fakes/mpf-cases.ts'
-import { BLOCKS, b64, forge, mirrorSignature, P384_ORDER, sha256 } from '../fakes/mpf-forge.ts'
+import { forge } from '../fakes/mpf-forge.ts'
+import { BLOCKS } from '../fakes/mpf-forge-program.ts'
+import { mirrorSignature, P384_ORDER } from '../fakes/mpf-forge-signed.ts'
 import {
   createUnwrapMemo,
   ENTRY_POINTS,
@@ -10,9 +13,9 @@ import {
   inspectFile,
   reader,
   source,
-  trustBundle,
   unlockFile,
-} from '../fakes/mpf-world.ts'
+} from '../fakes/mpf-reader.ts'
+import { trustBundle } from '../fakes/mpf-world.ts'
 
 /** Codes no file can provoke, with the reason. */
 const NOT_RAISED_BY_A_FILE: Partial<Record<MpfErrorCode, string>> = {

@@ -1,7 +1,8 @@
 /** Every byte of a file is signed, hashed, self-signed or a required zero: so no byte may change unnoticed, and no cut may open. */
 import { test } from 'tap'
 import { keyId } from '#mpf'
-import { forge, grantEntry } from '../fakes/mpf-forge.ts'
+import { forge } from '../fakes/mpf-forge.ts'
+import { grantEntry } from '../fakes/mpf-forge-signed.ts'
 import { PRINTER_ID, publicKey } from '../fakes/mpf-world.ts'
 import { createJudge } from '../fuzz/mpf-mutate.ts'
 

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { MpfError } from '#mpf'
 import { buildTree, createBlockHash, openTree, treeBytes } from '../../mpf/fsverity.ts'
-import { buildVerity } from '../fakes/mpf-forge.ts'
-import { createRandom } from '../fakes/mpf-world.ts'
+import { buildVerity } from '../fakes/mpf-forge-cipher.ts'
+import { createRandom } from '../fakes/mpf-samples.ts'
 
 const SALTS = [Buffer.alloc(0), Buffer.from('00ff10', 'hex'), Buffer.alloc(32, 0xa5)]
 

@@ -6,20 +6,19 @@ import { encodeFront } from '../../mpf/container.ts'
 import { encodeGrants } from '../../mpf/grant.ts'
 import { decodeMetadata, encodeMetadata } from '../../mpf/metadata.ts'
 import { openSealedTree, SealedStream, startStream } from '../../mpf/streams.ts'
-import { BLOCKS, forge } from '../fakes/mpf-forge.ts'
+import { forge } from '../fakes/mpf-forge.ts'
+import { BLOCKS } from '../fakes/mpf-forge-program.ts'
 import {
-  createRandom,
   ENTRY_POINTS,
   inspectFile,
-  pngHead,
-  programText,
   reader,
   readFileText,
-  sealText,
   seekFile,
   source,
   unlockFile,
-} from '../fakes/mpf-world.ts'
+} from '../fakes/mpf-reader.ts'
+import { createRandom, pngHead, programText } from '../fakes/mpf-samples.ts'
+import { sealText } from '../fakes/mpf-sealed.ts'
 
 /** Text whose compressed form has about `bytes` bytes: comments of noise compress by a quarter only. */
 function noise(bytes: number): string {

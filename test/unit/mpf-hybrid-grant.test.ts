@@ -9,8 +9,11 @@ import {
   signGrant,
   unwrapKeys,
 } from '#mpf'
+import { b64, sha256 } from '../fakes/mpf-bytes.ts'
 import { payloadOf } from '../fakes/mpf-cases.ts'
-import { b64, forge, grantEntry, sha256 } from '../fakes/mpf-forge.ts'
+import { forge } from '../fakes/mpf-forge.ts'
+import { grantEntry } from '../fakes/mpf-forge-signed.ts'
+import { reader, readFileText, source } from '../fakes/mpf-reader.ts'
 import { BLOCKS, hybrid, trusted } from '../fakes/mpf-two-signatures.ts'
 import {
   EXPIRES_AT_S,
@@ -18,10 +21,7 @@ import {
   GRANT_ID,
   MADE_AT_S,
   privateKey,
-  reader,
-  readFileText,
   signingKey,
-  source,
   TENANT,
 } from '../fakes/mpf-world.ts'
 

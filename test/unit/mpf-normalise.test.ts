@@ -7,7 +7,9 @@ import { MpfError, ProgramPacker, policyFor } from '#mpf'
 import { isLayerComment } from '../../mpf/gcode/layers.ts'
 import { createNormaliseReport, normaliseLines } from '../../mpf/gcode/normalise.ts'
 import { WORD_NAMES } from '../../mpf/gcode/tables.ts'
-import { inspectFile, PROFILE, reader, readFileText, sealText, source } from '../fakes/mpf-world.ts'
+import { inspectFile, reader, readFileText, source } from '../fakes/mpf-reader.ts'
+import { sealText } from '../fakes/mpf-sealed.ts'
+import { PROFILE } from '../fakes/mpf-world.ts'
 import { sharedPath } from '../shared.ts'
 
 async function normalise(chunks: readonly (string | Uint8Array)[], strip?: ReadonlySet<string>) {

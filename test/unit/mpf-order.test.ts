@@ -1,16 +1,12 @@
 /** A reader stops at the first failure (SPEC 7): what comes later must not run, or a thief learns from it. */
 import { test } from 'tap'
 import { keyId, MPF_ERROR_CODES, MpfError, type MpfErrorCode } from '#mpf'
-import { b64, type Forgery, forge, grantEntry, sha256 } from '../fakes/mpf-forge.ts'
-import {
-  createUnwrapMemo,
-  OTHER_TENANT,
-  publicKey,
-  type Reader,
-  reader,
-  readFileText,
-  source,
-} from '../fakes/mpf-world.ts'
+import { b64, sha256 } from '../fakes/mpf-bytes.ts'
+import { forge } from '../fakes/mpf-forge.ts'
+import { grantEntry } from '../fakes/mpf-forge-signed.ts'
+import type { Forgery } from '../fakes/mpf-forgery.ts'
+import { createUnwrapMemo, type Reader, reader, readFileText, source } from '../fakes/mpf-reader.ts'
+import { OTHER_TENANT, publicKey } from '../fakes/mpf-world.ts'
 
 /** Faults that do not disturb each other, in the order in which a reader must meet them. */
 const FAULTS: readonly (readonly [MpfErrorCode, Forgery, Partial<Reader>])[] = [

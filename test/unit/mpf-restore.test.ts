@@ -5,7 +5,9 @@ import { createProgramCheck, openBody } from '#mpf'
 import type { MachineLimits } from '../../mpf/gcode/limits.ts'
 import { Machine } from '../../mpf/gcode/machine.ts'
 import { decodeModal, encodeModal } from '../../mpf/gcode/modal.ts'
-import { programText, reader, sealText, source, unlockFile } from '../fakes/mpf-world.ts'
+import { reader, source, unlockFile } from '../fakes/mpf-reader.ts'
+import { programText } from '../fakes/mpf-samples.ts'
+import { sealText } from '../fakes/mpf-sealed.ts'
 
 const LINES = [
   ...[

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { ProgramPacker } from '#mpf'
 import { SlicerComments, type SlicerFacts } from '../../mpf/gcode/slicer-comments.ts'
-import { pngHead, qoiHead } from '../fakes/mpf-world.ts'
+import { pngHead, qoiHead } from '../fakes/mpf-samples.ts'
 
 function factsOf(text: string): SlicerFacts {
   const comments = new SlicerComments()

@@ -5,7 +5,9 @@ import { zstdDecompressSync } from 'node:zlib'
 import { test } from 'tap'
 import { ProgramPacker } from '#mpf'
 import { WORD_NAMES } from '../../mpf/gcode/tables.ts'
-import { PROFILE, reader, readFileText, sealText, source } from '../fakes/mpf-world.ts'
+import { reader, readFileText, source } from '../fakes/mpf-reader.ts'
+import { sealText } from '../fakes/mpf-sealed.ts'
+import { PROFILE } from '../fakes/mpf-world.ts'
 
 const SAMPLES = join(import.meta.dirname, '../samples/slicers')
 

@@ -1,7 +1,9 @@
 /** A second, post-quantum signature is worth nothing if it can be left out, swapped or faked unnoticed. */
 import { test } from 'tap'
 import { keyId, MpfError } from '#mpf'
-import { b64, forge } from '../fakes/mpf-forge.ts'
+import { b64 } from '../fakes/mpf-bytes.ts'
+import { forge } from '../fakes/mpf-forge.ts'
+import { inspectFile, type Reader, reader, source } from '../fakes/mpf-reader.ts'
 import {
   BLOCKS,
   hybrid,
@@ -10,7 +12,7 @@ import {
   stranger,
   trusted,
 } from '../fakes/mpf-two-signatures.ts'
-import { inspectFile, MADE_AT_S, type Reader, reader, source } from '../fakes/mpf-world.ts'
+import { MADE_AT_S } from '../fakes/mpf-world.ts'
 
 async function codeOf(file: Uint8Array, by: Partial<Reader> = {}): Promise<string> {
   try {

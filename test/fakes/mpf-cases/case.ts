@@ -1,15 +1,10 @@
 /** What one adversarial case is, and the small edits that cases are made of. */
 import type { MpfErrorCode } from '#mpf'
-import {
-  b64,
-  type Entry,
-  type Forgery,
-  forge,
-  type Json,
-  type SectionPlan,
-  sha256,
-} from '../mpf-forge.ts'
-import { type EntryPoint, type Reader, trustBundle } from '../mpf-world.ts'
+import { b64, sha256 } from '../mpf-bytes.ts'
+import { forge } from '../mpf-forge.ts'
+import type { Entry, Forgery, Json, SectionPlan } from '../mpf-forgery.ts'
+import type { EntryPoint, Reader } from '../mpf-reader.ts'
+import { trustBundle } from '../mpf-world.ts'
 
 export interface Case {
   /** Error code, slash, what is wrong. */

@@ -1,5 +1,5 @@
 /** Cases of the container: sizes, prelude, sections, where the file ends. */
-import type { SectionPlan } from '../mpf-forge.ts'
+import type { SectionPlan } from '../mpf-forgery.ts'
 import {
   addU64,
   type Case,

@@ -1,6 +1,8 @@
 /** Cases of metadata, index, policy and blocks. */
-import { BLOCKS, type Entry, record, zstdFrame } from '../mpf-forge.ts'
-import { PROFILE, pngHead, qoiHead } from '../mpf-world.ts'
+import { BLOCKS, record, zstdFrame } from '../mpf-forge-program.ts'
+import type { Entry } from '../mpf-forgery.ts'
+import { pngHead, qoiHead } from '../mpf-samples.ts'
+import { PROFILE } from '../mpf-world.ts'
 import { add, type Case, entry, fault, flip, modal, NEEDS_KEYS, put, set, setU64 } from './case.ts'
 import { append } from './container.ts'
 import { frameFaults } from './frames.ts'

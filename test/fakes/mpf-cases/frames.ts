@@ -1,7 +1,7 @@
 /** Cases of single Zstandard frames. */
 
 import { constants } from 'node:zlib'
-import { rawFrame, zstdFrame } from '../mpf-forge.ts'
+import { rawFrame, zstdFrame } from '../mpf-forge-program.ts'
 import { type Case, fault, flip, set } from './case.ts'
 
 /** One comment after another: a byte more than a Zstandard block may hold. */

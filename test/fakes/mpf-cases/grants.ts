@@ -1,6 +1,8 @@
 /** Cases of grants: whose they are, what they allow, until when. */
 import { keyId } from '#mpf'
-import { b64, forge, grantEntry, sha256 } from '../mpf-forge.ts'
+import { b64, sha256 } from '../mpf-bytes.ts'
+import { forge } from '../mpf-forge.ts'
+import { grantEntry } from '../mpf-forge-signed.ts'
 import {
   EXPIRES_AT_S,
   GRANT_ID,

@@ -2,7 +2,7 @@
 
 import { createHmac } from 'node:crypto'
 import { keyId } from '#mpf'
-import { b64 } from '../mpf-forge.ts'
+import { b64 } from '../mpf-bytes.ts'
 import { publicKey } from '../mpf-world.ts'
 
 /** A member more in a JOSE header. */

@@ -1,5 +1,8 @@
 /** Cases of segments and the tree. */
-import { BLOCKS, b64, forge, sha256 } from '../mpf-forge.ts'
+
+import { b64, sha256 } from '../mpf-bytes.ts'
+import { forge } from '../mpf-forge.ts'
+import { BLOCKS } from '../mpf-forge-program.ts'
 import { type Case, fault, flip, offsetOf, put } from './case.ts'
 
 const SEG = 4096

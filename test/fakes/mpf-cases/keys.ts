@@ -1,5 +1,5 @@
 /** Cases of key transport and of the FLOE headers. */
-import { b64 } from '../mpf-forge.ts'
+import { b64 } from '../mpf-bytes.ts'
 import { publicKey } from '../mpf-world.ts'
 import { type Case, fault, flip, put, set, swap } from './case.ts'
 import { append } from './container.ts'

@@ -1,7 +1,9 @@
 /** Cases of the manifest: its JWS, its members, what it binds. */
 
 import { sign } from 'node:crypto'
-import { b64, forge, type Json } from '../mpf-forge.ts'
+import { b64 } from '../mpf-bytes.ts'
+import { forge } from '../mpf-forge.ts'
+import type { Json } from '../mpf-forgery.ts'
 import { OTHER_TENANT, privateKey, trustBundle } from '../mpf-world.ts'
 import { add, type Case, fault, flip, put, revoking, swap } from './case.ts'
 import { append } from './container.ts'

@@ -1,5 +1,5 @@
 /** Cases of the program: words, envelope, machine state. */
-import { BLOCKS } from '../mpf-forge.ts'
+import { BLOCKS } from '../mpf-forge-program.ts'
 import { PROFILE } from '../mpf-world.ts'
 import { type Case, fault, flip, modal, put, set } from './case.ts'
 
