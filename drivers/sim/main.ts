@@ -63,6 +63,9 @@ process.stdout.write(`${JSON.stringify({ port: board.port })}\n`)
 process.once('SIGTERM', end)
 if (values.attached) process.stdin.resume().once('end', end)
 
+// Who started it was killed: nobody reads the summary.
+process.stdout.on('error', () => process.exit())
+
 function end(): void {
   process.stdout.write(`${JSON.stringify(board.summary())}\n`)
   flushExecuted()
