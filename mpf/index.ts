@@ -51,8 +51,6 @@ export {
 export {
   type ContentKeys,
   contentKeys,
-  decodeGrants,
-  encodeGrants,
   expectWithinTime,
   type Grant,
   type GrantChecks,
@@ -62,6 +60,7 @@ export {
   signGrant,
   unwrapKeys,
 } from './grant.ts'
+export { decodeGrants, encodeGrants } from './grant-section.ts'
 export { generateHybridKey, type HybridKeyPair, hybridKeyId } from './hpke.ts'
 export { type HybridKeyFile, parseHybridKeyFile } from './hybrid-key-file.ts'
 export {

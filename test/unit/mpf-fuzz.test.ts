@@ -1,6 +1,7 @@
 /** A fixed slice of the fuzzer (test/fuzz/mpf-mutate.ts), so that every run of the tests breaks a few thousand files the same way. */
 import { test } from 'tap'
-import { createJudge, createMutants, createSpecimens, fuzz } from '../fuzz/mpf-mutate.ts'
+import { createMutants, createSpecimens } from '../fuzz/mpf-mutants.ts'
+import { createJudge, fuzz } from '../fuzz/mpf-mutate.ts'
 
 test('the specimens are good', async t => {
   const judge = createJudge()

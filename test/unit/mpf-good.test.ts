@@ -1,9 +1,8 @@
 /** Strict must not mean useless: files of every shape open to exactly the text that went in, and each part has one encoding. */
 import { test } from 'tap'
-import { decodeGrants, openAtLine, readContainer, readSection } from '#mpf'
+import { decodeGrants, encodeGrants, openAtLine, readContainer, readSection } from '#mpf'
 import { decodeIndex, encodeIndex } from '../../mpf/block-index.ts'
 import { encodeFront } from '../../mpf/container.ts'
-import { encodeGrants } from '../../mpf/grant.ts'
 import { decodeMetadata, encodeMetadata } from '../../mpf/metadata.ts'
 import { openSealedTree, SealedStream, startStream } from '../../mpf/streams.ts'
 import { forge } from '../fakes/mpf-forge.ts'
