@@ -159,7 +159,7 @@ class Driver implements MotionController {
       await feed.finished
       this.#line.health.streaming(false)
       await conversation.command(this.#dialect.drain, signal)
-      const position = await readPosition(conversation, this.#dialect, this.#tuning, signal)
+      const position = await this.#position(signal)
       await conversation.prove(signal)
       return { lastLine: feed.lastExecuted, lines: feed.executedLines, position }
     } finally {
@@ -187,8 +187,14 @@ class Driver implements MotionController {
   }
 
   async audit(expected: Partial<Position>, toleranceMm?: number): Promise<AuditVerdict> {
-    const reported = await readPosition(this.#talk(), this.#dialect, this.#tuning)
+    const reported = await this.#position()
     return comparePositions(expected, reported, toleranceMm)
+  }
+
+  #position(signal?: AbortSignal): Promise<Position | undefined> {
+    const { clock } = this.#options
+    const [dialect, tuning] = [this.#dialect, this.#tuning]
+    return readPosition(this.#talk(), { dialect, tuning, clock, ...(signal && { signal }) })
   }
 
   flightRecord(): readonly FlightEntry[] {

@@ -1,4 +1,5 @@
 /** Asking a controller who and where it is, again when the answer came damaged. */
+import type { Clock } from '#lib/clock.ts'
 import type { ControllerIdentity, Position } from '../controller.ts'
 import type { Dialect } from '../dialect.ts'
 import { DriverError } from '../errors.ts'
@@ -38,14 +39,21 @@ function isSame(one: readonly string[], other: readonly string[]): boolean {
   return one.join('\n') === other.join('\n')
 }
 
+export interface PositionOptions {
+  readonly dialect: Dialect
+  readonly tuning: Tuning
+  readonly clock: Clock
+  readonly signal?: AbortSignal
+}
+
 /** Reads where the controller believes to be; `undefined` when every answer came damaged. Millimetres. */
 export async function readPosition(
   conversation: Conversation,
-  { positionQuery, parseReply, drain }: Dialect,
-  tuning: Tuning,
-  signal?: AbortSignal,
+  options: PositionOptions,
 ): Promise<Position | undefined> {
-  if (positionQuery === undefined) return statusPosition(conversation, drain, signal)
+  const { dialect, tuning, signal } = options
+  const { positionQuery, parseReply } = dialect
+  if (positionQuery === undefined) return statusPosition(conversation, options)
   for (let attempt = 0; attempt < tuning.identifyAttempts; attempt++) {
     for (const line of await conversation.command(positionQuery, signal)) {
       const reply = parseReply(line)
@@ -58,18 +66,24 @@ export async function readPosition(
 
 /** grbl tells its work offset only in one report of thirty (REPORT_WCO_REFRESH_BUSY_COUNT). */
 const STATUS_ATTEMPTS = 40
+const MOVING = /^(?:Run|Jog|Home)/
 
 // A status report tells where the machine is, not where the program has got to: the two are one once it stands.
 async function statusPosition(
   conversation: Conversation,
-  drain: string,
-  signal: AbortSignal | undefined,
+  { dialect, tuning, clock, signal }: PositionOptions,
 ): Promise<Position | undefined> {
-  await conversation.command(drain, signal)
-  for (let attempt = 0; attempt < STATUS_ATTEMPTS; attempt++) {
+  await conversation.command(dialect.drain, signal)
+  let standing = 0
+  for (let movingMs = 0; standing < STATUS_ATTEMPTS && movingMs < tuning.ackTimeoutMs; ) {
     signal?.throwIfAborted()
-    const { position } = await conversation.status()
-    if (position) return position
+    const { state, position } = await conversation.status()
+    if (MOVING.test(state)) {
+      // Told drained on an acknowledgement that was not its own: where it ends is what counts.
+      await clock.sleep(tuning.statusPollMs, signal)
+      movingMs += tuning.statusPollMs
+    } else if (position) return position
+    else standing++
   }
   return undefined
 }

@@ -13,7 +13,7 @@ export interface FaultPlan {
 
 /**
  * `bump`: the cable is out for a moment, the board stays on; `brownout`: it is out because the board lost its power;
- * `collision`: the next extruding move is damaged twice in one bit column, which its checksum cannot see.
+ * `collision`: the next move is damaged twice in one bit column, which its checksum cannot see.
  */
 export type FaultEvent =
   | 'unplug'
@@ -114,11 +114,11 @@ export function createFlipper(
   }
 }
 
-/** Flips the lowest bit of one move's first X and first E digit; false where no whole move with both is among the bytes. */
+/** Flips the lowest bit of one move's first X and its last Y or E word's first digit; false where no whole move with both is among the bytes. */
 export function collide(bytes: Uint8Array): boolean {
-  const move = /G1 X(\d)[^\n*]*E(\d)[^\n]*\n/d.exec(Buffer.from(bytes).toString('latin1'))
-  const [, x, e] = move?.indices ?? []
-  if (!x || !e) return false
-  for (const [at] of [x, e]) bytes[at] = (bytes[at] ?? 0) ^ 1
+  const move = /G1 X(\d)[^\n*]*[YE](\d)[^\n]*\n/d.exec(Buffer.from(bytes).toString('latin1'))
+  const [, x, other] = move?.indices ?? []
+  if (!x || !other) return false
+  for (const [at] of [x, other]) bytes[at] = (bytes[at] ?? 0) ^ 1
   return true
 }

@@ -69,7 +69,10 @@ function reconcile(window: SendWindow<unknown>, status: StatusReply): Verdict {
   window.statusAskedAt = undefined
   if (askedAt === undefined || askedAt <= window.acked) return NOTHING
   window.idleReports = status.state.startsWith('Idle') ? window.idleReports + 1 : 0
-  const proven = provenLine(window, status, askedAt)
+  const told = provenLine(window, status, askedAt)
+  // Nothing checks a report: what two of them say is believed, as far as the lesser goes.
+  const proven = Math.min(told, window.provenBefore)
+  window.provenBefore = told
   if (proven <= window.acked) return NOTHING
   if (window.mayHaveRefused)
     return { kind: 'impossible', reason: 'a damaged reply may have been an error' }
@@ -91,18 +94,19 @@ function dwellS(text: string): number {
 }
 
 function provenLine(window: SendWindow<unknown>, status: StatusReply, askedAt: number): number {
-  // The line being executed: everything before it has been.
-  const byNumber =
-    status.line !== undefined && status.line > window.acked && status.line <= askedAt
-      ? status.line - 1
-      : window.acked
-  if (status.receiveFreeBytes === undefined)
-    return isStanding(window) ? Math.max(byNumber, askedAt) : byNumber
+  if (status.receiveFreeBytes === undefined) return provenByLine(window, status, askedAt)
   let waitingBytes = window.ringBytes - status.receiveFreeBytes
   let n = askedAt
   while (n > window.acked && waitingBytes > 0)
     waitingBytes -= entryOf(window, n--)?.frame.length ?? 0
   // One line may have left the buffer and still wait for a free planner block.
   const isDone = isStanding(window) && waitingBytes <= 0 && n === askedAt
-  return Math.max(byNumber, isDone ? n : n - 1)
+  return isDone ? n : n - 1
+}
+
+/** The line being executed, where it is told: everything before it has been. */
+function provenByLine(window: SendWindow<unknown>, { line }: StatusReply, askedAt: number): number {
+  if (isStanding(window)) return askedAt
+  const isInFlight = line !== undefined && line > window.acked && line <= askedAt
+  return isInFlight ? line - 1 : window.acked
 }

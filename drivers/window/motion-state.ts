@@ -28,7 +28,7 @@ const WORD = /([A-Z]) *(-?\d*\.?\d*)/g
 const MOVES = new Set(['G0', 'G1', 'G2', 'G3'])
 /** Words that leave every axis where it is, so that doing them twice is the same as once. */
 const STANDING = new Set(
-  'G4 G17 G21 M17 M20 M27 M73 M84 M104 M105 M106 M107 M109 M110 M114 M115 M116 M117 M140 M141 M190 M191 M201 M203 M204 M205 M220 M221 M300 M400 M409 M900'.split(
+  'G4 G17 G21 M17 M18 M20 M27 M73 M84 M104 M105 M106 M107 M109 M110 M114 M115 M116 M117 M140 M141 M190 M191 M201 M203 M204 M205 M207 M208 M220 M221 M300 M400 M409 M486 M566 M572 M593 M900'.split(
     ' ',
   ),
 )
@@ -49,8 +49,12 @@ export function applyMotion(state: MotionState, text: string): MotionState {
     case 'G92':
       return redefined(state, words.values)
     default:
-      return { ...UNKNOWN_MOTION, isRelative: state.isRelative, isRelativeE: state.isRelativeE }
+      return unknownAxes(state)
   }
+}
+
+function unknownAxes({ isRelative, isRelativeE }: MotionState): MotionState {
+  return { ...UNKNOWN_MOTION, isRelative, isRelativeE }
 }
 
 /** The state once the controller has named its position. */
@@ -103,6 +107,8 @@ function displaced(
 
 function redefined(state: MotionState, values: Readonly<Record<string, number>>): MotionState {
   const { X, Y, Z, E } = values
+  // Without a word RepRapFirmware zeroes every axis, Marlin none.
+  if ((X ?? Y ?? Z ?? E) === undefined) return unknownAxes(state)
   return { ...state, x: X ?? state.x, y: Y ?? state.y, z: Z ?? state.z, e: E ?? state.e }
 }
 

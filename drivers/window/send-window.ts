@@ -80,6 +80,8 @@ export interface SendWindow<Owner> {
   statusAskedAt: number | undefined
   /** Status reports in a row that say the machine stands, since the last acknowledgement. */
   idleReports: number
+  /** The line that the status report before the last proves executed. */
+  provenBefore: number
   /** Free planner blocks as last told. */
   plannerFree: number | undefined
   /** Why the last reply looks wrong, for the ledger; taken and cleared by the shell. */
@@ -134,6 +136,7 @@ export function createWindow<Owner>(
     noiseLevel: 0,
     statusAskedAt: undefined,
     idleReports: 0,
+    provenBefore: 0,
     plannerFree: undefined,
     doubt: undefined,
     motion: undefined,

@@ -2,7 +2,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { parseFaults, startSimulatedMarlin } from '#drivers'
+import { type DialectName, parseFaults, startSimulatedMarlin } from '#drivers'
+import { DIALECT_NAMES } from '../../drivers/dialect.ts'
 import { startCore } from '../../firmware/core/core.ts'
 import {
   deskPrinter,
@@ -53,3 +54,36 @@ t.test(
     t.equal(board.summary().isHeating, false)
   },
 )
+
+/** Relative: nothing of it puts a wrong move right. */
+const STAIRS = [
+  'G28',
+  'G1 X5 Y5 Z1 F3000',
+  'G91',
+  ...new Array<string>(60).fill('G1 X0.4 Y0.2 F3000'),
+  '',
+].join('\n')
+
+async function printStairs(dialect: DialectName, faults: string) {
+  await using printer = await deskPrinter()
+  await using board = startSimulatedMarlin({ dialect, speed: 10_000, faults: parseFaults(faults) })
+  const opener = openerAt({ dialect, port: board.port })
+  const { signal } = new AbortController()
+  await using core = await startCore(printer.config, desktopPorts(opener), signal)
+  await writeFile(join(printer.stick, 'part.mpf'), await seal(printer, STAIRS))
+  await untilEvent(core.journal, ({ type }) => type === 'printer.connected')
+  const decided = await untilEvent(core.journal, ({ type }) => /admitted|refused/.test(type))
+  await core.engine.start(decided.job ?? '')
+  return await untilEvent(core.journal, ({ type }) => /job\.(done|failed|interrupted)/.test(type))
+}
+
+for (const dialect of DIALECT_NAMES)
+  t.test(`${dialect}: done means that it stands where a relative program ends`, async t => {
+    const whole = await printStairs(dialect, '')
+    t.match(whole, { type: 'job.done', detail: { isEndCompared: true } }, whole.message)
+    const damaged = await printStairs(dialect, 'collision@30')
+    t.match(damaged, { type: 'job.failed' }, damaged.message)
+    // RepRapFirmware's driver proves each end by the position itself.
+    const code = dialect === 'reprap' ? 'DRIVER_PROTOCOL' : 'PRINTER_POSITION'
+    t.match(damaged, { code, message: dialect === 'reprap' ? /position/ : /off by X1\.00 Y1\.00/ })
+  })

@@ -94,14 +94,14 @@ export class PrintRun {
     await using source = new CheckedLineSource(
       print.blocks(signal),
       command => this.#noteHandedOver(command),
-      () => this.#place.check(),
+      async () => void (await this.#place.check()),
     )
     try {
       await this.#prepare(source, signal)
       const report = await controller.stream(source, { signal })
       this.#phase = 'ending'
       this.#ackedLine = Math.max(this.#ackedLine, report.lastLine)
-      await this.#place.check()
+      const isEndCompared = (await this.#place.check()) === 'compared'
       await machine.finish(scripts.end, this.job, signal)
       journal.advance(
         this.job,
@@ -109,9 +109,10 @@ export class PrintRun {
         {
           type: 'job.done',
           job: this.job,
-          message: `${report.lines} commands executed, the last is line ${report.lastLine}`,
+          message: `${report.lines} commands executed, the last is line ${report.lastLine}${isEndCompared ? '' : '; where it stands could not be compared'}`,
           detail: {
-            ...{ lines: report.lines, lastLine: report.lastLine, audits: this.#place.audits },
+            ...{ lines: report.lines, lastLine: report.lastLine },
+            ...{ audits: this.#place.audits, isEndCompared },
             ...linkDetail(controller.statistics),
           },
         },
