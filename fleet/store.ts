@@ -4,64 +4,20 @@ import { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import type { Stream } from '#cloud'
 import { FleetError } from './errors.ts'
+import {
+  alertRow,
+  itemRow,
+  type LogRow,
+  logRow,
+  numberRow,
+  OLD_ALERTS,
+  OVERVIEW,
+  type OverviewRow,
+  overviewRow,
+  SCHEMA,
+} from './store-schema.ts'
 
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS items (
-    device TEXT NOT NULL, stream TEXT NOT NULL, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL, body TEXT NOT NULL,
-    PRIMARY KEY (device, stream, seq)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS streams (
-    device TEXT NOT NULL, stream TEXT NOT NULL, contiguous INTEGER NOT NULL, PRIMARY KEY (device, stream)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS losses (
-    device TEXT NOT NULL, stream TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
-    PRIMARY KEY (device, stream, first)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS logs (
-    device TEXT PRIMARY KEY, size INTEGER NOT NULL, hash BLOB NOT NULL, edge BLOB NOT NULL,
-    name TEXT, key TEXT, note TEXT, proven INTEGER NOT NULL DEFAULT 0
-  ) STRICT;
-  CREATE TABLE IF NOT EXISTS facts (
-    device TEXT NOT NULL, name TEXT NOT NULL, at_ms INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (device, name)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS alerts (
-    id INTEGER PRIMARY KEY, device TEXT NOT NULL, at_ms INTEGER NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS alerts_by_device ON alerts (device);
-  CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;`
-
-const numberRow = z.object({ n: z.int() })
-const itemRow = z.object({ seq: z.int(), at_ms: z.int(), body: z.string() })
-const alertRow = z.object({ at_ms: z.int(), code: z.string(), message: z.string() })
-const logRow = z.object({
-  size: z.int(),
-  hash: z.instanceof(Uint8Array),
-  edge: z.instanceof(Uint8Array),
-  name: z.string().nullable(),
-  key: z.string().nullable(),
-  note: z.string().nullable(),
-  proven: z.int(),
-})
-/** Chain up to `size`; tree and signed head up to `proven`. */
-export type LogRow = Readonly<Omit<z.infer<typeof logRow>, 'hash' | 'edge'>> & {
-  readonly hash: Uint8Array
-  readonly edge: Uint8Array
-}
-
-const OVERVIEW = `
-  SELECT f.device AS device, f.value AS state, coalesce(s.contiguous, 0) AS events, coalesce(l.proven, 0) AS proven,
-    (SELECT count(*) FROM alerts a WHERE a.device = f.device) AS alerts
-  FROM facts f LEFT JOIN streams s ON s.device = f.device AND s.stream = 'evt' LEFT JOIN logs l ON l.device = f.device
-  WHERE f.name = 'state' ORDER BY f.device`
-const overviewRow = z.object({
-  device: z.string(),
-  /** JSON of the retained state. */
-  state: z.string(),
-  events: z.int(),
-  proven: z.int(),
-  alerts: z.int(),
-})
-export type OverviewRow = Readonly<z.infer<typeof overviewRow>>
+export type { LogRow, OverviewRow } from './store-schema.ts'
 
 export interface Alert {
   readonly atMs: number
@@ -116,24 +72,24 @@ export class FleetStore implements Disposable {
   }
 
   /**
-   * Stores what is new of a batch; of events, what is not in the proven chain yet may be replaced, so that a forged
+   * Stores what is new of a batch, and nothing a second time, even if it was let go of meanwhile; of events, what is not in the proven chain yet may be replaced, so that a forged
    * one never stands in the way of the real one. Returns the highest contiguous number. Call inside a transaction.
    */
   receive(batch: Batch): number {
     const { device, stream, firstSeq, bodies, lost, atMs } = batch
-    const chained = stream === 'evt' ? (this.log(device)?.size ?? 0) : Number.POSITIVE_INFINITY
-    const keep = this.#database.prepare('INSERT OR IGNORE INTO items VALUES (?, ?, ?, ?, ?)')
-    const replace = this.#database.prepare('INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?)')
-    for (const [i, body] of bodies.entries()) {
-      const seq = firstSeq + i
-      const insert = seq > chained ? replace : keep
-      insert.run(device, stream, seq, atMs, body)
-    }
+    const before = this.contiguous(device, stream)
+    const isEvents = stream === 'evt'
+    const settled = isEvents ? (this.log(device)?.size ?? 0) : before
+    const insert = this.#database.prepare(
+      `INSERT OR ${isEvents ? 'REPLACE' : 'IGNORE'} INTO items VALUES (?, ?, ?, ?, ?)`,
+    )
+    for (const [i, body] of bodies.entries())
+      if (firstSeq + i > settled) insert.run(device, stream, firstSeq + i, atMs, body)
     if (lost)
       this.#database
         .prepare('INSERT OR IGNORE INTO losses VALUES (?, ?, ?, ?)')
         .run(device, stream, ...lost)
-    const contiguous = this.#advance(device, stream, this.contiguous(device, stream))
+    const contiguous = this.#advance(device, stream, before)
     this.#database
       .prepare(
         'INSERT INTO streams VALUES (?, ?, ?) ON CONFLICT (device, stream) DO UPDATE SET contiguous = excluded.contiguous',
@@ -214,10 +170,12 @@ export class FleetStore implements Disposable {
     return rows.map(row => z.object({ device: z.string() }).parse(row).device)
   }
 
+  /** Of each code the newest are kept: whoever floods with one hides no other. */
   alert(device: string, atMs: number, code: string, message: string): void {
     this.#database
       .prepare('INSERT INTO alerts (device, at_ms, code, message) VALUES (?, ?, ?, ?)')
       .run(device, atMs, code, message)
+    this.#database.prepare(OLD_ALERTS).run(device, code)
   }
 
   alerts(device: string): readonly Alert[] {

@@ -21,6 +21,7 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h', default: false },
   host: { type: 'string', default: '127.0.0.1' },
   json: { type: 'boolean', default: false },
+  'keep-telemetry': { type: 'string', default: '30' },
   key: { type: 'string' },
   old: { type: 'string' },
   once: { type: 'boolean', default: false },

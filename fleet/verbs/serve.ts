@@ -10,6 +10,7 @@ import { startDownloadServer } from '../download-server.ts'
 import { startEstServer } from '../est-server.ts'
 import { Ingest } from '../ingest.ts'
 import { sendBlocks } from '../jobs.ts'
+import { Retention } from '../retention.ts'
 import { openTenant } from '../tenant.ts'
 import { Tokens } from '../tokens.ts'
 import { expectNumber, openStore, say, type Verb } from '../verb.ts'
@@ -17,7 +18,7 @@ import { expectNumber, openStore, say, type Verb } from '../verb.ts'
 export const serve: Verb = {
   summary: 'receive, prove, acknowledge; send blocks; enrol',
   synopsis: [
-    'serve --broker mqtts://HOST:PORT [--worker NAME] [--enrol PORT] [--region REGION] [--downloads PORT]',
+    'serve --broker mqtts://HOST:PORT [--worker NAME] [--enrol PORT] [--region REGION] [--downloads PORT] [--keep-telemetry DAYS]',
   ],
   description: `Receives what the printers send, stores each item once, proves the log of each printer whole, cosigns its heads and
 acknowledges. Any number of workers may share the directory of a tenant and a broker: each with its own --worker.
@@ -25,7 +26,9 @@ acknowledges. Any number of workers may share the directory of a tenant and a br
   --worker NAME   names this worker at the broker
   --enrol PORT    also answer enrolments (EST over HTTPS) on this port; 0 takes a free one
   --region REGION the region whose tokens count
-  --downloads PORT also hand out offered files by HTTPS on this port (jobs send --url); 0 takes a free one`,
+  --downloads PORT also hand out offered files by HTTPS on this port (jobs send --url); 0 takes a free one
+  --keep-telemetry DAYS   samples older than this go; 30 otherwise. Offers go after eight days, alerts beyond 200 of each code and printer;
+                  events, answers and alarms stay`,
   run: async (values, _operands, signal) => {
     const tenant = await openTenant(values.tenant)
     await using stack = new AsyncDisposableStack()
@@ -63,6 +66,8 @@ acknowledges. Any number of workers may share the directory of a tenant and a br
       onLink: link =>
         say(`receiving from ${link.endpoint}, MQTT ${link.protocol === 5 ? '5' : '3.1.1'}`),
     })
-    await ingest.run(signal)
+    const days = expectNumber(values['keep-telemetry'], 'keep-telemetry', [1, 36_500])
+    const retention = stack.use(new Retention(join(values.tenant, 'fleet.sqlite'), days))
+    await Promise.all([ingest.run(signal), retention.run(systemClock, signal)])
   },
 }
