@@ -1,6 +1,7 @@
 /** Commands as the fleet end signs them: one verb, one printer, ten minutes, a counter that only grows. */
 
 import { randomUUID } from 'node:crypto'
+import type { Clock } from '#lib/clock.ts'
 import {
   COMMAND_TYPE,
   type CommandStatement,
@@ -10,6 +11,8 @@ import {
 } from '#lib/command-statement.ts'
 import { signStatement } from '#lib/dsse.ts'
 import type { SigningKey } from '#mpf'
+import { FleetError } from './errors.ts'
+import type { FleetStore } from './store.ts'
 
 export interface CommandRequest {
   readonly device: string
@@ -22,6 +25,9 @@ export interface CommandRequest {
 }
 
 const LIFE_S = 600
+const ANSWER_MS = 30_000
+const LOOK_MS = 200
+const PAGE = 100
 
 /** The envelope, and the id the answer will carry. The counter is the time in milliseconds: it needs no memory. */
 export function signCommand(
@@ -36,4 +42,26 @@ export function signCommand(
     ...{ nbf: atS - 5, exp: atS - 5 + lifeS, ctr: Math.trunc(atMs) },
   })
   return { id: statement.id, envelope: signStatement(COMMAND_TYPE, statement, keys) }
+}
+
+/**
+ * The printer's answer to the command of this id, as a worker stores it: looked for behind number `after` of its answers.
+ * @throws FleetError FLEET_NO_ANSWER after half a minute; the signal's reason
+ */
+export async function awaitAnswer(
+  store: FleetStore,
+  command: { readonly device: string; readonly id: string; readonly after: number },
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const { device, id, after } = command
+  for (const sinceMs = clock.nowMs(); clock.nowMs() - sinceMs < ANSWER_MS; ) {
+    for (const { value } of store.items(device, 'resp', after, PAGE)) {
+      const { payload } = value as { readonly payload: string }
+      const result = JSON.parse(Buffer.from(payload, 'base64').toString('utf8')) as { id: string }
+      if (result.id === id) return result
+    }
+    await clock.sleep(LOOK_MS, signal)
+  }
+  throw new FleetError('FLEET_NO_ANSWER', `not answered in ${ANSWER_MS / 1000} s`)
 }

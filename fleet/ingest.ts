@@ -1,6 +1,5 @@
 /** The worker that receives: each batch stored once, proven, and only then acknowledged with a signature. Any number may share a store and a broker. */
 
-import type { KeyObject } from 'node:crypto'
 import { z } from 'zod'
 import {
   type AckStatement,
@@ -279,6 +278,3 @@ export class Ingest {
 export function witnessName(tenant: Tenant): string {
   return `mpfd/witness/${tenant.id}`
 }
-
-/** Kept for those who verify cosignatures. */
-export type WitnessKey = KeyObject

@@ -1,16 +1,11 @@
 /** `fleet command`: one signed verb to one printer, and its answer. */
 
-import { setTimeout as wait } from 'node:timers/promises'
 import { topicOf } from '#cloud'
+import { systemClock } from '#lib/clock.ts'
 import { VERBS } from '#lib/command-statement.ts'
-import { signCommand } from '../commands.ts'
-import { FleetError } from '../errors.ts'
-import type { FleetStore } from '../store.ts'
+import { awaitAnswer, signCommand } from '../commands.ts'
 import { openTenant } from '../tenant.ts'
 import { dial, openStore, say, usage, type Verb } from '../verb.ts'
-
-const ANSWER_TRIES = 150
-const ANSWER_WAIT_MS = 200
 
 export const command: Verb = {
   summary: 'send a signed command and wait for the answer',
@@ -41,26 +36,9 @@ Prints the printer's signed answer, also when it refused: see "outcome". A worke
     await using link = await dial(values, tenant, signal)
     const after = store.contiguous(values.to, 'resp')
     await link.publish({ topic: topicOf(values.to, 'cmd'), payload: envelope, expiryS: 600 })
-    say(JSON.stringify(await answerOf(store, values.to, id, after)))
+    const answer = { device: values.to, id, after }
+    say(JSON.stringify(await awaitAnswer(store, answer, systemClock, signal)))
   },
-}
-
-/** The printer's answer as a worker stores it. @throws FleetError FLEET_NO_ANSWER */
-async function answerOf(
-  store: FleetStore,
-  device: string,
-  id: string,
-  after: number,
-): Promise<unknown> {
-  for (let tries = 0; tries < ANSWER_TRIES; tries++) {
-    for (const { value } of store.items(device, 'resp', after, 100)) {
-      const { payload } = value as { readonly payload: string }
-      const result = JSON.parse(Buffer.from(payload, 'base64').toString('utf8')) as { id: string }
-      if (result.id === id) return result
-    }
-    await wait(ANSWER_WAIT_MS)
-  }
-  throw new FleetError('FLEET_NO_ANSWER', 'not answered in 30 s')
 }
 
 function argsOf(pairs: readonly string[]): Record<string, string | boolean> {
