@@ -4,6 +4,7 @@ import type { EventView } from '#lib/control-protocol.ts'
 import { BlockSource } from './block-source.ts'
 import { Commands } from './commands.ts'
 import type { CoreClient } from './core-client.ts'
+import { keepCosignature } from './cosignature.ts'
 import type { CourierState } from './courier.ts'
 import { type DownlinkHandlers, takeMessage } from './downlink.ts'
 import { CloudError } from './errors.ts'
@@ -240,14 +241,18 @@ export class CloudLink {
     )
   }
 
+  /** One that came before changes nothing and costs no write. */
   #acked(ack: AckStatement): void {
     const { outbox, sender } = this.#state
+    let isNews = false
     for (const stream of STREAMS) {
       const seq = ack.acks[stream]
-      if (seq !== undefined && !outbox.ack(stream, seq))
+      if (seq === undefined) continue
+      isNews ||= seq > outbox.ackedOf(stream)
+      if (!outbox.ack(stream, seq))
         throw new CloudError('CLOUD_FORGED', `${stream}: ${seq} was never sent`)
     }
-    if (ack.cosig) outbox.setFact('cosignature', JSON.stringify(ack.cosig))
+    if (!keepCosignature(outbox, ack.cosig) && !isNews) return
     sender.acknowledged()
     this.pump?.news()
     this.#presence?.changed()

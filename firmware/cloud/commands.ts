@@ -6,6 +6,9 @@ import type { CourierState } from './courier.ts'
 import { CloudError } from './errors.ts'
 
 const COMMAND_WAIT_MS = 10_000
+/** Each costs the core a signature to check and one to make: more than this are no fleet end's, and are dropped. */
+const MOST_PER_MINUTE = 120
+const MINUTE_MS = 60_000
 /** More are dropped; who sent them sends them again. A flood must not wear out the disk. */
 const MOST_KEPT = 16
 const KEPT = 'commands-kept'
@@ -14,12 +17,13 @@ type Core = Pick<CoreClient, 'request' | 'isEnded'>
 type Shared = Pick<CourierState, 'outbox'> & {
   readonly whenCore: (signal: AbortSignal) => Promise<Core>
   readonly sender: Pick<CourierState['sender'], 'added'>
-  readonly ports: Pick<CourierState['ports'], 'log'>
+  readonly ports: Pick<CourierState['ports'], 'log' | 'clock'>
 }
 
 export class Commands {
   readonly #state: Shared
   readonly #onAnswered: (verb: string | null) => void
+  #minute = { sinceMs: Number.NEGATIVE_INFINITY, taken: 0 }
 
   /** `onAnswered`: the verb that is the courier's own to carry out, or null. */
   constructor(state: Shared, onAnswered: (verb: string | null) => void) {
@@ -27,14 +31,26 @@ export class Commands {
     this.#onAnswered = onAnswered
   }
 
-  /** Resolves when it is answered or kept: before that the broker has not been told that it arrived. */
+  /**
+   * Resolves when it is answered or kept: before that the broker has not been told that it arrived.
+   * @throws CloudError CLOUD_FLOOD when it was dropped
+   */
   async take(envelope: Uint8Array): Promise<void> {
+    this.#expectRoom()
     const text = Buffer.from(envelope).toString('base64')
     const waiting = AbortSignal.timeout(COMMAND_WAIT_MS)
     const core = await this.#state.whenCore(waiting).catch(() => undefined)
     if (core && (await this.#handOver(core, text))) return
     const kept = this.#kept()
     if (kept.length < MOST_KEPT) this.#keep([...kept, text])
+  }
+
+  #expectRoom(): void {
+    const nowMs = this.#state.ports.clock.nowMs()
+    if (nowMs - this.#minute.sinceMs > MINUTE_MS) this.#minute = { sinceMs: nowMs, taken: 0 }
+    this.#minute.taken += 1
+    if (this.#minute.taken > MOST_PER_MINUTE)
+      throw new CloudError('CLOUD_FLOOD', `more than ${MOST_PER_MINUTE} commands within a minute`)
   }
 
   /** The core is there again: what it did not answer is asked again. It counts a command once, however often it comes. */

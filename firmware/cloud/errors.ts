@@ -23,6 +23,7 @@ export const CLOUD_ERROR_CODES = [
   'CLOUD_ACL', // the broker refused a message by its access rules
   'CLOUD_TAKEN_OVER', // another client has the same identity
   'CLOUD_FORGED', // a message that is not signed by whom it must be
+  'CLOUD_FLOOD', // more commands than any fleet end sends
   'CLOUD_MALFORMED', // a message that is not in the agreed form
   'CLOUD_IDENTITY', // the client identity cannot be read or made
   'CLOUD_ENROL', // the enrolment was refused

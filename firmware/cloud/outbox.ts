@@ -36,7 +36,8 @@ const THIN_ITEMS = 600
 const THIN_TO_ONE_IN = 6
 /** Rows of WITHOUT ROWID tables carry their key: what an item takes besides its body. */
 const ROW_BYTES = 24
-const ALARM_ITEMS = 10_000
+/** Of the streams that are not bounded by their bytes the oldest go; the gap is told as lost. */
+const KEPT_ITEMS = { alm: 10_000, resp: 10_000, seg: 4000 } as const
 
 const streamRow = z.object({ last: z.int(), acked: z.int(), thinned: z.int() })
 const itemRow = z.object({ seq: z.int(), body: z.instanceof(Uint8Array) })
@@ -71,7 +72,7 @@ export class Outbox implements Disposable {
     const items = bodies.map((body, i) => ({ seq: last + 1 + i, body }))
     this.#insert(stream, items)
     if (stream === 'tele') this.#makeRoom()
-    if (stream === 'alm') this.#dropOldest('alm', ALARM_ITEMS)
+    else this.#dropOldest(stream, KEPT_ITEMS[stream])
     return last + bodies.length
   }
 

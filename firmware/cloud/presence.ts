@@ -1,6 +1,6 @@
 /** What a printer tells of itself over a link: its birth, its retained state, the signed head of its log. */
 
-import { z } from 'zod'
+import { cosignedSize } from './cosignature.ts'
 import type { CourierState } from './courier.ts'
 import { CloudError } from './errors.ts'
 import type { SlotIdentity } from './identity.ts'
@@ -18,8 +18,6 @@ const RETELL_MS = 5000
 const LOOK_MS = 1000
 /** A rebirth costs a few kilobytes: not more often than this, whoever asks. */
 const REBIRTH_MS = 5000
-
-const cosignatureSchema = z.looseObject({ size: z.int() })
 
 /** The newest head told over this link. */
 interface ToldHead {
@@ -149,18 +147,13 @@ export class Presence {
       const nowMs = ports.clock.nowMs()
       if (outbox.lastOf('evt') !== size) [size, changedAtMs] = [outbox.lastOf('evt'), nowMs]
       const quietMs = nowMs - changedAtMs
-      if (isHeadDue({ size, quietMs, cosigned: this.#cosignedSize(), nowMs }, told)) {
+      if (isHeadDue({ size, quietMs, cosigned: cosignedSize(outbox), nowMs }, told)) {
         const head = await this.#checkpoint(signal)
         const times = head !== undefined && head === told?.size ? told.times + 1 : 1
         if (head !== undefined) told = { size: head, atMs: nowMs, times }
       }
       await ports.clock.sleep(LOOK_MS, signal).catch(() => undefined)
     }
-  }
-
-  #cosignedSize(): number {
-    const fact = this.#state.outbox.fact('cosignature')
-    return fact === undefined ? 0 : cosignatureSchema.parse(JSON.parse(fact)).size
   }
 
   /** The size it told of. */

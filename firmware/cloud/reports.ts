@@ -1,50 +1,35 @@
 /** What only the courier sees, told to the core's log: in order, not lost while the core restarts, and not more than the log can bear. */
 
 import type { Clock } from '#lib/clock.ts'
-import type { CourierMethods } from '#lib/control-protocol.ts'
+import type { CourierEvent, CourierMethods } from '#lib/control-protocol.ts'
+import { FloodGate } from '#lib/flood-gate.ts'
 import type { CoreClient } from './core-client.ts'
 import { CloudError } from './errors.ts'
 
 export type Report = CourierMethods['cloud.report']['params']
 
-/** A broker that floods must not fill the log: so many of one type in a window, then one with the number left out. */
-const MAX_PER_WINDOW = 5
-const WINDOW_MS = 60_000
 const MAX_WAITING = 256
-
-interface Window {
-  readonly sinceMs: number
-  told: number
-  leftOut: number
-}
+/** What only a signature of the fleet end causes is told each time. */
+const UNGATED: ReadonlySet<CourierEvent> = new Set([
+  ...(['cloud.transfer_started', 'cloud.transfer_finished', 'cloud.transfer_cancelled'] as const),
+])
 
 export class Reports {
-  readonly #clock: Clock
+  readonly #gate: FloodGate
   readonly #waiting: Report[] = []
-  readonly #windows = new Map<string, Window>()
   #news = Promise.withResolvers<void>()
 
   constructor(clock: Clock) {
-    this.#clock = clock
+    this.#gate = new FloodGate(clock)
   }
 
-  /** Takes a report; refusals of the same kind again and again are counted instead of told. */
+  /** Takes a report; the same kind again and again is counted instead of told. */
   add(report: Report): void {
-    const key = `${report.type} ${report.code ?? ''}`
-    const nowMs = this.#clock.nowMs()
-    let window = this.#windows.get(key)
-    if (!window || nowMs - window.sinceMs > WINDOW_MS) {
-      const leftOut = window?.leftOut ?? 0
-      window = { sinceMs: nowMs, told: 0, leftOut: 0 }
-      this.#windows.set(key, window)
-      if (leftOut > 0) this.#push({ ...report, message: `${leftOut} more of these before` })
-    }
-    if (window.told >= MAX_PER_WINDOW) {
-      window.leftOut += 1
-      return
-    }
-    window.told += 1
-    this.#push(report)
+    const { type, code = '' } = report
+    const more = UNGATED.has(type) ? '' : this.#gate.pass(`${type} ${code}`)
+    if (more === undefined || this.#waiting.length >= MAX_WAITING) return
+    this.#waiting.push({ ...report, message: report.message + more })
+    this.#news.resolve()
   }
 
   /** Tells the core until the connection or the signal ends. */
@@ -64,12 +49,6 @@ export class Reports {
       })
       this.#waiting.shift()
     }
-  }
-
-  #push(report: Report): void {
-    if (this.#waiting.length >= MAX_WAITING) return
-    this.#waiting.push(report)
-    this.#news.resolve()
   }
 }
 

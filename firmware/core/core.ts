@@ -94,7 +94,7 @@ function createHandlers(
   const signal = tasks.signal
   const { trust } = parts
   const execute = createCommands({
-    ...{ ...parts, serial, tenant, key, engine, signal },
+    ...{ ...parts, serial, tenant, key, engine, signal, clock: parts.ports.clock },
     get trustBundle() {
       return trust.bytes
     },

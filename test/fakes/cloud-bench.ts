@@ -1,5 +1,5 @@
 /** A fleet on a desk: tenant, broker, ingest, and a printer whose core is the real journal and socket without a machine. */
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -107,6 +107,8 @@ export interface Printer {
   readonly config: Config
   readonly serial: string
   readonly directory: string
+  /** P-384: opens what is sealed for it. */
+  readonly key: KeyObject
 }
 
 /** A printer enrolled by hand: key, certificate, configuration. */
@@ -163,7 +165,7 @@ export async function printer(
   )
   await identities.install('a', pemOf(cert))
   await identities.promote('a')
-  return { config, serial, directory }
+  return { config, serial, directory, key: privateKey }
 }
 
 export interface DeskCore extends AsyncDisposable {
@@ -175,7 +177,7 @@ export interface DeskCore extends AsyncDisposable {
 }
 
 /** The real journal, chain, log signer, command checks and control socket; no machine behind them. */
-export async function startDeskCore({ config }: Printer): Promise<DeskCore> {
+export async function startDeskCore({ config }: Pick<Printer, 'config'>): Promise<DeskCore> {
   const {
     stateDirectory,
     printer: { serial, tenant, profile },
@@ -198,6 +200,7 @@ export async function startDeskCore({ config }: Printer): Promise<DeskCore> {
   const execute = createExecuteCommand({
     ...{ ledger, journal, serial, tenant, key, trust: () => parseTrustBundle(bundle) },
     time: { now: stamp, observe: () => undefined },
+    clock: systemClock,
     verbs: Object.fromEntries(VERBS.map(verb => [verb, handler(verb)])) as Record<
       Verb,
       VerbHandler

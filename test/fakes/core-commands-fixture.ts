@@ -55,6 +55,7 @@ const execute = createExecuteCommand({
   key: await loadLogKey(join(directory, 'log-key.pem')),
   trust: () => bundle,
   time: { now: stamp, observe: () => undefined },
+  clock: { nowMs: () => 0 },
   verbs: Object.fromEntries(VERBS.map(verb => [verb, handler])) as Record<Verb, VerbHandler>,
 })
 // As the courier does: in order, and from the first that has no answer yet.

@@ -47,6 +47,8 @@ export interface SealOptions {
   readonly tenant?: string
   readonly recipient?: KeyObject
   readonly signer?: SigningKey
+  /** Of the grant; left out: the signer. */
+  readonly granter?: SigningKey
   readonly grantId?: Uint8Array
   readonly fileId?: Uint8Array
   readonly revision?: number
@@ -168,7 +170,7 @@ export async function seal(
     recipient: { ka: 'JWE', key: createPublicKey(recipient) },
     keys: sealed.keys,
     issuer: 'test',
-    signingKey: signing,
+    signingKey: options.granter ?? signing,
     grantId: options.grantId ?? randomBytes(16),
     scope: 'print',
     notBeforeS: options.notBeforeS ?? nowS - 60,

@@ -108,6 +108,7 @@ async function bench(t: Test) {
     ...{ ledger, journal, verbs, serial: SERIAL, tenant: TENANT, key: privateKey },
     trust: () => keys.trust,
     time: { now: () => ({ atMs: AT_MS, quality: 'rtc' }), observe: () => undefined },
+    clock: { nowMs: () => 0 },
   })
   const resultOf = (result: string) => {
     const verdict = verifyStatement(Buffer.from(result, 'base64'), RESULT_TYPE, () => ({
@@ -202,4 +203,21 @@ test('latches and policies survive a restart; a locked printer starts nothing', 
   t.doesNotThrow(() => expectStartAllowed(ledger))
   ledger.set('wiped', true)
   t.throws(() => expectStartAllowed(ledger), { code: 'PRINTER_RETIRED' })
+})
+
+test('a thousand forged commands leave eight records that say how many, and every one its answer', async t => {
+  const { execute, done, journal } = await bench(t)
+  const forged = command([roster().security], AT_MS)
+  const codes = new Set<string | null>()
+  for (let i = 0; i < 1000; i++) codes.add((await execute(forged)).code)
+  t.same([...codes], ['COMMAND_SIGNATURE'])
+  await execute(Buffer.from('{}'))
+  await execute(command([keys.security], AT_MS))
+  const events = journal.events(0, 100).map(({ code, message }) => [code, message] as const)
+  t.same(
+    events.map(([code]) => code),
+    [...Array.from({ length: 8 }, () => 'COMMAND_SIGNATURE'), 'COMMAND_MALFORMED', null],
+  )
+  t.match(events[7]?.[1], /; 1000 of these within 0 s$/)
+  t.same(done, ['lock'])
 })

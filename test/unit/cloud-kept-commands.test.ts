@@ -6,6 +6,7 @@ import { Commands } from '../../firmware/cloud/commands.ts'
 import type { CoreClient } from '../../firmware/cloud/core-client.ts'
 import { CloudError } from '../../firmware/cloud/errors.ts'
 import { Outbox } from '../../firmware/cloud/outbox.ts'
+import { fakeClock } from '../fakes/core-clock.ts'
 
 type Core = Pick<CoreClient, 'request' | 'isEnded'>
 
@@ -25,8 +26,9 @@ function desk(t: Test, path: string, whenCore: () => Promise<Core>) {
   t.teardown(() => outbox[Symbol.dispose]())
   const verbs: (string | null)[] = []
   const log = createLogger({ name: 'test', level: 'silent' })
-  const state = { outbox, sender: { added: () => undefined }, ports: { log }, whenCore }
-  return { outbox, verbs, commands: new Commands(state, verb => verbs.push(verb)) }
+  const clock = fakeClock()
+  const state = { outbox, sender: { added: () => undefined }, ports: { log, clock }, whenCore }
+  return { outbox, clock, verbs, commands: new Commands(state, verb => verbs.push(verb)) }
 }
 
 test('what a dying or absent core did not answer is asked again by the next life of the courier', async t => {
@@ -59,4 +61,22 @@ test('what the core cannot answer is dropped, and no more than sixteen are kept'
   await away.commands.coreConnected(core('answers'))
   t.equal(answered.length, 16)
   t.equal(answered[0], 'number 0')
+})
+
+test('of a flood the core gets what a fleet end may send in a minute, and the next minute goes on', async t => {
+  const path = join(t.testdir(), 'outbox.sqlite')
+  const { commands, clock, outbox } = desk(t, path, async () => core('answers'))
+  answered.length = 0
+  let dropped = 0
+  const send = (n: number) =>
+    commands.take(Buffer.from(`number ${n}`)).catch((error: unknown) => {
+      t.match(error, { code: 'CLOUD_FLOOD' })
+      dropped += 1
+    })
+  for (let number = 0; number < 200; number += 1) await send(number)
+  t.same([answered.length, dropped], [120, 80])
+  await clock.advance(60_001)
+  await send(200)
+  t.equal(answered.at(-1), 'number 200')
+  t.equal(outbox.lastOf('resp'), 121)
 })

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
+import { cosignedSize, keepCosignature } from '../../firmware/cloud/cosignature.ts'
 import { Outbox } from '../../firmware/cloud/outbox.ts'
 import { decodeBatch, encodeBatch } from '../../firmware/cloud/wire.ts'
 
@@ -95,4 +96,25 @@ test('a batch that is not what its header says, or a bomb, is refused', async t 
   })
   const bomb = encodeBatch({ ...header, n: 1 }, [Buffer.from(JSON.stringify('x'.repeat(9 << 20)))])
   t.throws(() => decodeBatch(bomb), { code: 'CLOUD_MALFORMED' })
+})
+
+test('answers and segments are bounded too: the oldest go, and the gap is told', async t => {
+  using outbox = new Outbox(await place(t), LIMITS)
+  const many = Array.from({ length: 5000 }, (_, i) => text(i))
+  outbox.append('seg', many)
+  t.match(outbox.read('seg', 0, 1, 1000), { items: [{ seq: 1001 }], lost: [1, 1000] })
+  outbox.append('resp', [...many, ...many])
+  t.match(outbox.read('resp', 0, 1, 1000), { items: [{ seq: 1 }], lost: undefined })
+  outbox.append('resp', [text(0)])
+  t.match(outbox.read('resp', 0, 1, 1000), { items: [{ seq: 2 }], lost: [1, 1] })
+})
+
+test('an acknowledgement that comes again brings back no older cosignature', async t => {
+  using outbox = new Outbox(await place(t), LIMITS)
+  t.equal(cosignedSize(outbox), 0)
+  t.ok(keepCosignature(outbox, { size: 9, line: 'new' }))
+  t.notOk(keepCosignature(outbox, { size: 9, line: 'again' }))
+  t.notOk(keepCosignature(outbox, { size: 5, line: 'old' }))
+  t.notOk(keepCosignature(outbox, undefined))
+  t.equal(cosignedSize(outbox), 9)
 })

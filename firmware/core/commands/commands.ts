@@ -1,6 +1,7 @@
 /** Signed commands put together: the ledger, the verbs and the checks of one printer. */
 
 import type { KeyObject } from 'node:crypto'
+import type { Clock } from '#lib/clock.ts'
 import { parseTrustBundle } from '#mpf'
 import type { TrustedTime } from '../trusted-time.ts'
 import { createExecuteCommand, type ExecuteCommand } from './execute.ts'
@@ -8,6 +9,7 @@ import { createVerbs, type VerbParts } from './verbs.ts'
 
 export interface CommandsParts extends VerbParts {
   readonly time: TrustedTime
+  readonly clock: Clock
   readonly serial: string
   readonly tenant: string
   readonly trustBundle: Uint8Array

@@ -3,6 +3,7 @@
 import type { KeyObject } from 'node:crypto'
 import { ConfigError } from '#config'
 import { DriverError } from '#drivers'
+import type { Clock } from '#lib/clock.ts'
 import {
   type CommandResult,
   type CommandStatement,
@@ -11,6 +12,7 @@ import {
 } from '#lib/command-statement.ts'
 import type { CourierMethods } from '#lib/control-protocol.ts'
 import { signStatement } from '#lib/dsse.ts'
+import { FloodGate } from '#lib/flood-gate.ts'
 import { keyId, MpfError, type TrustBundle } from '#mpf'
 import { CoreError, type CoreErrorCode } from '../errors.ts'
 import type { EventEntry } from '../journal/events.ts'
@@ -31,6 +33,7 @@ export interface CommandParts {
   readonly ledger: CommandLedger
   readonly journal: Journal
   readonly time: TrustedTime
+  readonly clock: Pick<Clock, 'nowMs'>
   /** @throws MpfError MPF_SIGNER */
   readonly trust: () => TrustBundle
   readonly serial: string
@@ -48,6 +51,7 @@ export type ExecuteCommand = (envelope: Uint8Array) => Promise<Answer>
 
 export function createExecuteCommand(parts: CommandParts): ExecuteCommand {
   const { ledger, time, trust, serial, tenant } = parts
+  const refusals = new FloodGate(parts.clock)
   let turn: Promise<unknown> = Promise.resolve()
   const execute = async (envelope: Uint8Array): Promise<Answer> => {
     const { atMs, quality } = time.now()
@@ -60,12 +64,14 @@ export function createExecuteCommand(parts: CommandParts): ExecuteCommand {
     })
     if (verdict.kind === 'refused') {
       const { claimed, code, message } = verdict
-      return refuse(parts, claimed, code, message)
+      return refuse(parts, refusals, claimed, { code, message })
     }
     const known = ledger.known(verdict.command.id)
     if (known && known.digest === verdict.digest) return repeat(parts, verdict, known.result)
     if (known || verdict.isKnownCounter)
-      return refuse(parts, verdict.command, 'COMMAND_REPLAY', 'its counter or id was used before')
+      return refuse(parts, refusals, verdict.command, {
+        ...{ code: 'COMMAND_REPLAY', message: 'its counter or id was used before' },
+      })
     return carryOut(parts, verdict)
   }
   return envelope => {
@@ -135,22 +141,25 @@ async function attempt(verb: VerbHandler, command: CommandStatement): Promise<Ou
   }
 }
 
+/** Every one is answered; a flood of them leaves a handful of records that say how many there were. */
 function refuse(
   parts: CommandParts,
+  refusals: FloodGate,
   claimed: CommandStatement | undefined,
-  code: CoreErrorCode,
-  message: string,
+  { code, message }: { readonly code: CoreErrorCode; readonly message: string },
 ): Answer {
-  parts.journal.record({
-    type: 'command.refused',
-    code,
-    message,
-    detail: {
-      id: claimed?.id ?? null,
-      verb: claimed?.verb ?? null,
-      issuer: claimed?.iss ?? null,
-    },
-  })
+  const more = refusals.pass(code)
+  if (more !== undefined)
+    parts.journal.record({
+      type: 'command.refused',
+      code,
+      message: message + more,
+      detail: {
+        id: claimed?.id ?? null,
+        verb: claimed?.verb ?? null,
+        issuer: claimed?.iss ?? null,
+      },
+    })
   return answer(parts, claimed, { outcome: 'refused', code, message })
 }
 
