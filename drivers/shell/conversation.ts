@@ -10,11 +10,12 @@ import { forgetInFlight, settle } from '../window/acknowledge.ts'
 import { createWindow, entryOf, inFlightLines, type SendWindow } from '../window/send-window.ts'
 import type { Verdict } from '../window/verdict.ts'
 import type { Feed } from './feed.ts'
+import { Flush } from './flush.ts'
 import type { Health } from './health.ts'
 import { Outbox, type OutboxOptions } from './outbox.ts'
 import { Progress } from './progress.ts'
 import { Repair } from './repair.ts'
-import { eventOf, faultOf, isWorking } from './reports.ts'
+import { eventOf, faultOf, isWorking, restartError } from './reports.ts'
 import { Sender } from './sender.ts'
 import { StatusDesk, type StatusReply } from './status-desk.ts'
 import { collectReply, issue, type Owner } from './ticket.ts'
@@ -34,15 +35,14 @@ export class Conversation {
   readonly outbox: Outbox
   readonly #options: ConversationOptions
   readonly #dialect: Dialect
-  readonly #tuning: Tuning
   readonly #clock: Clock
   readonly #health: Health
   readonly #statusDesk = new StatusDesk()
   readonly #sender: Sender
   readonly #repair: Repair
+  readonly #flush: Flush
   readonly progress: Progress
   #failure: DriverError | undefined
-  #isStartExpected = false
   #ackedLine = 0
   isEmergencyParsed = false
   temperatures: Temperatures = {}
@@ -51,7 +51,6 @@ export class Conversation {
     this.#options = options
     this.#clock = options.clock
     this.#dialect = options.dialect
-    this.#tuning = options.tuning
     this.#health = options.health
     this.window = createWindow(options.tuning, options.dialect.rules)
     this.outbox = new Outbox(this.window, options)
@@ -63,6 +62,10 @@ export class Conversation {
       onResumed: () => this.progress.moved(),
     })
     this.progress = new Progress(options.clock, options.tuning, this.window)
+    this.#flush = new Flush({
+      ...{ clock: options.clock, holdStopMs: options.tuning.holdStopMs },
+      ...{ sender: this.#sender, isDumb: () => this.#isDumb },
+    })
     this.#repair = new Repair({
       ...options,
       window: this.window,
@@ -130,7 +133,7 @@ export class Conversation {
     // An answer belongs to the command that is being executed: the oldest one not acknowledged.
     collectReply(entryOf(this.window, this.window.acked + 1)?.owner, line, reply)
     const verdict = this.#dialect.hear(this.window, reply)
-    this.#health.judge(reply, this.window, this.#isStartExpected)
+    this.#health.judge(reply, this.window, this.#flush.isStartExpected)
     if (verdict.kind !== 'nothing') this.#obey(verdict, before)
     this.#publish(reply)
   }
@@ -226,6 +229,8 @@ export class Conversation {
       }
       case 'refused':
         return this.#refused(verdict.n, verdict.reason, before)
+      case 'restarted':
+        return this.fail(restartError(verdict.reason, this.outbox.lastExecuted))
       case 'impossible':
         return this.fail(new DriverError('DRIVER_PROTOCOL', verdict.reason))
       default:
@@ -240,22 +245,7 @@ export class Conversation {
     if (owner?.kind !== 'program') return
     const { line } = owner
     owner.feed.stop(new DriverError('DRIVER_COMMAND_REFUSED', `line ${line}: ${reason}`, { line }))
-    if (this.#dialect.stop.flush) this.#flush(this.#dialect.stop.flush)
-  }
-
-  // What the controller already holds would still move: motion is held, then everything it holds is dropped.
-  #flush({ hold, reset }: { readonly hold: string; readonly reset: string }): void {
-    this.#sender.write(hold)
-    this.#sender.pause()
-    this.#clock.sleep(this.#tuning.holdStopMs).then(
-      () => {
-        if (this.#isDumb) return
-        this.#isStartExpected = true
-        this.#sender.write(reset)
-        this.#sender.pause()
-      },
-      () => undefined,
-    )
+    if (this.#dialect.stop.flush) this.#flush.begin(this.#dialect.stop.flush)
   }
 
   #acknowledged(before: number, refused = 0): void {
@@ -277,17 +267,16 @@ export class Conversation {
     if (reply.kind === 'status') this.#statusDesk.answer(reply)
     const event = eventOf(reply)
     if (event) this.#options.onEvent(event)
-    if (reply.kind === 'start' && this.#isStartExpected) return this.#restarted()
+    if (reply.kind === 'start' && this.#flush.isStartExpected) return this.#restarted()
     const fault = faultOf(reply, this.window.acked, this.outbox.lastExecuted)
     if (fault) this.fail(fault)
   }
 
   #restarted(): void {
-    this.#isStartExpected = false
     const error = new DriverError('DRIVER_COMMAND_REFUSED', 'dropped with the refused program')
     this.outbox.failInFlight(error)
     forgetInFlight(this.window)
-    this.#sender.resume()
+    this.#flush.ended()
   }
 
   // One event a batch: whoever listens wants the last line executed, not each.

@@ -34,10 +34,12 @@ export function isWorking(reply: Reply): boolean {
 
 /** The fault a reply is, if any: nothing sent before it counts any more. `line`: the program line acknowledged last. */
 export function faultOf(reply: Reply, ackedLines: number, line: number): DriverError | undefined {
-  if (reply.kind === 'start') {
-    const message = `controller restarted after numbered line ${ackedLines}`
-    return new DriverError('DRIVER_RESET', message, line > 0 ? { line } : {})
-  }
+  if (reply.kind === 'start') return restartError(`after numbered line ${ackedLines}`, line)
   if (reply.kind === 'fatal') return new DriverError('DRIVER_HALTED', reply.text)
   return undefined
+}
+
+/** `line`: the program line acknowledged last; 0 before the first. */
+export function restartError(how: string, line: number): DriverError {
+  return new DriverError('DRIVER_RESET', `controller restarted: ${how}`, line > 0 ? { line } : {})
 }

@@ -141,10 +141,7 @@ function objectionTo(window: SendWindow<unknown>, from: number): Verdict | undef
   if (from > window.next)
     return { kind: 'impossible', reason: `line ${from} asked, ${window.next} is next` }
   if (isRestart(window, from))
-    return {
-      kind: 'impossible',
-      reason: `line 1 asked after ${window.acked}: its counter began anew`,
-    }
+    return { kind: 'restarted', reason: `line 1 asked after ${window.acked}` }
   // Counted oks only get lost; one too many belongs to a line that nothing checked. A damaged `ok N` is repaired instead.
   if (!window.isNumbered && window.lastMark > 0) return UNCHECKED_EXECUTION
   if (!isKept(window, from))

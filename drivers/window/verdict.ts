@@ -13,6 +13,8 @@ export type Verdict =
   | { readonly kind: 'noise'; readonly resends: number }
   /** The controller did not execute line `n` of the window. */
   | { readonly kind: 'refused'; readonly n: number; readonly reason: string }
+  /** It began anew although nobody heard it say so. */
+  | { readonly kind: 'restarted'; readonly reason: string }
   /** No history of a well-behaved link leads here. */
   | { readonly kind: 'impossible'; readonly reason: string }
 

@@ -102,7 +102,7 @@ function hearPosition(window: SendWindow<unknown>, position: Position): Verdict 
   const oldest = entryOf(window, window.acked + 1)
   if (oldest && oldest.by !== 'position')
     return judge(window, { oldest, before, position, isStale, query })
-  if (!couldBe(before, position, TOLERANCE_MM)) return mismatch(window)
+  if (!couldBe(before, position, TOLERANCE_MM)) return mismatch(window, before, position)
   return settleAt(window, before, position, query)
 }
 
@@ -121,7 +121,7 @@ function judge(window: SendWindow<unknown>, told: Told): Verdict {
   if (!isToldTwice(window, position)) return PROBE
   if (!wasExecuted(before, after, position)) {
     if (isStale) return window.answersOwed > 0 ? NOTHING : PROBE
-    if (!isHarmless(before, after, oldest.text, position)) return mismatch(window)
+    if (!isHarmless(before, after, oldest.text, position)) return mismatch(window, before, position)
     window.mismatches = 0
     window.settlingFrom = oldest.n
     return shrink(window) ?? { kind: 'resend', from: oldest.n }
@@ -143,8 +143,11 @@ function settleAt(
 }
 
 /** A digit may have been damaged on the way: asked again, and believed when it says so three times. */
-function mismatch(window: SendWindow<unknown>): Verdict {
+function mismatch(window: SendWindow<unknown>, before: MotionState, position: Position): Verdict {
   if (++window.mismatches < MISMATCHES_BELIEVED) return PROBE
+  const isAtOrigin = Object.values(position).every(value => value === 0)
+  if (isAtOrigin && !couldBe(before, position, TOLERANCE_MM))
+    return { kind: 'restarted', reason: 'it stands at the origin, where nothing sent it' }
   return { kind: 'impossible', reason: 'the reported position fits no line sent' }
 }
 

@@ -99,12 +99,10 @@ for (const dialect of DIALECT_NAMES.filter(name => only === undefined || only.in
       t.test(`fails with ${code} on ${fault}`, async t => {
         const { controller, sim } = await openBench(t, {
           dialect,
-          // Silent at its restart, this one is found out by its position instead.
           faults: parseFaults(`${fault}@200`),
         })
         const streaming = controller.stream(sourceOf(program(600)), { signal: never })
-        if (dialect === 'reprap' && fault === 'reset') await t.rejects(streaming)
-        else await t.rejects(streaming, { code })
+        await t.rejects(streaming, { code })
         t.notOk(sim.summary().isHeating)
       })
 
@@ -164,7 +162,7 @@ for (const dialect of DIALECT_NAMES.filter(name => only === undefined || only.in
         () => 'done',
         (error: { code?: string }) => error.code,
       )
-      t.match(code, /^DRIVER_(?:RESET|PORT_LOST|PROTOCOL)$/)
+      t.match(code, /^DRIVER_(?:RESET|PORT_LOST)$/)
       t.notOk(sim.summary().isHeating)
     })
   })

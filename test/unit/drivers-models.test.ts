@@ -59,7 +59,16 @@ t.test('a board that asks for line 1 in the middle of a print has restarted', as
     say(dialect, window, ...new Array<string>(20).fill('ok'))
     const verdicts = say(dialect, window, 'Error:checksum mismatch, Last Line: 0', 'Resend: 1')
     t.notOk(verdicts.includes('resend'), dialect.name)
+    t.ok(verdicts.includes('restarted'), dialect.name)
   }
+})
+
+t.test('RepRapFirmware restarts in silence: it stands at the origin, unsent', async t => {
+  const window = windowOf(reprap, 'M114')
+  say(reprap, window, 'X:5.000 Y:0.000 Z:1.000 E:0.000', 'ok')
+  send(reprap, window, 'G1 X6')
+  const origin = 'X:0.000 Y:0.000 Z:0.000 E:0.000'
+  t.equal([...ask(window, origin), ...ask(window, origin)].at(-1), 'restarted')
 })
 
 t.test('Buddy may leave the ok after a Resend out: an ok too few, never one too many', async t => {
