@@ -33,6 +33,17 @@ export interface CoreListener {
 
 const reading = z.object({ currentC: z.number(), targetC: z.number() })
 const nullableNumber = z.number().nullable()
+const linkView = z.looseObject({
+  okToNextMs: z.object({ p50: nullableNumber, p99: nullableNumber, p999: nullableNumber }),
+  wireUtilisation: nullableNumber,
+  plannerFree: nullableNumber,
+  plannerBlocks: nullableNumber,
+  stalls: z.number(),
+  reattachments: z.number(),
+  bytesSent: z.number(),
+  bytesReceived: z.number(),
+  savedBytes: z.number(),
+})
 const jobView = z.looseObject({
   id: z.string(),
   state: z.string(),
@@ -43,6 +54,8 @@ const jobView = z.looseObject({
     layers: z.number(),
     percent: z.number(),
     timeLeftS: nullableNumber,
+    feedMmPerMin: nullableNumber.exactOptional(),
+    fanPercent: nullableNumber.exactOptional(),
   }),
 })
 const printerView = z.looseObject({
@@ -60,6 +73,7 @@ const printerView = z.looseObject({
       resends: z.number(),
       inFlightLines: z.number(),
       windowLines: z.number(),
+      link: linkView.nullable(),
     }),
   ),
   queue: z.looseObject({ ready: z.number(), received: z.number() }),

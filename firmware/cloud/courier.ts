@@ -12,6 +12,7 @@ import { CloudLink } from './cloud-link.ts'
 import { type CoreClient, connectCore } from './core-client.ts'
 import { CloudError } from './errors.ts'
 import { EventsPump } from './events-pump.ts'
+import { Host } from './host.ts'
 import { IdentityStore, type SlotIdentity } from './identity.ts'
 import { type LiveTrust, openLiveTrust } from './live-trust.ts'
 import { dictionaryOf } from './metrics.ts'
@@ -80,7 +81,7 @@ export async function runCourier(
   using ring = new SentRing(join(cloud.stateDirectory, 'sent.sqlite'))
   const made = { config, cloud, ports, trust, outbox, identities, identity, session, ring }
   const state = await createState(made)
-  const telemetry = new Telemetry(state)
+  const telemetry = new Telemetry(state, new Host('/', cloud.stateDirectory))
   const renewal = new CertificateRenewal(state)
   const link = new CloudLink(state, { renewal, onWatch: forS => telemetry.watchFor(forS) })
   await using tasks = new TaskGroup(signal)
@@ -117,7 +118,7 @@ async function createState(made: Made): Promise<CourierState> {
       sch,
     }),
     onSent: (topic, payload) => {
-      if (topic.endsWith('/tele')) made.ring.add({ atMs: nowMs(), topic, payload })
+      if (/\/(?:tele|alm)$/.test(topic)) made.ring.add({ atMs: nowMs(), topic, payload })
     },
     onRefused: error => {
       log.warn({ code: error.code, reason: error.reason }, 'message refused')

@@ -1,6 +1,6 @@
 /** The metrics: name, unit, tier, and how each is read from what the core and the kernel tell. Pure; the dictionary goes out with birth. */
 
-import type { PrinterView } from '#lib/control-protocol.ts'
+import type { JobProgress, LinkView, PrinterView } from '#lib/control-protocol.ts'
 import type { HostReading } from './host.ts'
 
 export interface MetricSources {
@@ -37,8 +37,21 @@ const controller = (from: MetricSources) => from.view?.controllers[0]
 const heater = (name: string, field: 'currentC' | 'targetC'): Read => {
   return from => controller(from)?.temperatures[name]?.[field] ?? null
 }
-const progress = (field: 'line' | 'lines' | 'layer' | 'layers' | 'percent' | 'timeLeftS'): Read => {
+const progress = (field: Exclude<keyof JobProgress, 'phase'>): Read => {
   return from => from.view?.job?.progress[field] ?? null
+}
+const okToNext = (field: keyof LinkView['okToNextMs']): Read => {
+  return from => controller(from)?.link?.okToNextMs[field] ?? null
+}
+const link = (field: Exclude<keyof LinkView, 'okToNextMs'>): Read => {
+  return from => controller(from)?.link?.[field] ?? null
+}
+/** The share of a percentage. */
+const share = (read: Read): Read => {
+  return from => {
+    const percent = read(from)
+    return percent === null ? null : percent / 100
+  }
 }
 
 /** OpenTelemetry names where it has one, `mpf.*` otherwise. The order is the order of values in every sample. */
@@ -50,6 +63,8 @@ export const METRICS: readonly Metric[] = [
   full('mpf.job.line', '1', progress('line')),
   full('mpf.job.lines', '1', progress('lines')),
   full('mpf.job.time_left', 's', progress('timeLeftS')),
+  full('mpf.job.feed', 'mm/min', progress('feedMmPerMin')),
+  full('hw.fan.speed_ratio', '1', share(progress('fanPercent'))),
   essential('mpf.controller.connected', '1', from => Number(controller(from)?.connected ?? 0)),
   essential('hw.temperature.hotend0', 'Cel', heater('hotend', 'currentC')),
   essential('hw.temperature.hotend0.target', 'Cel', heater('hotend', 'targetC')),
@@ -63,6 +78,17 @@ export const METRICS: readonly Metric[] = [
   essential('mpf.wire.resends', '1', from => controller(from)?.resends ?? null),
   full('mpf.wire.in_flight', '1', from => controller(from)?.inFlightLines ?? null),
   full('mpf.wire.window', '1', from => controller(from)?.windowLines ?? null),
+  full('mpf.wire.ok_to_next.p50', 'ms', okToNext('p50')),
+  full('mpf.wire.ok_to_next.p99', 'ms', okToNext('p99')),
+  full('mpf.wire.ok_to_next.p999', 'ms', okToNext('p999')),
+  full('mpf.wire.utilization', '1', link('wireUtilisation')),
+  essential('mpf.wire.stalls', '1', link('stalls')),
+  full('mpf.wire.reattachments', '1', link('reattachments')),
+  full('mpf.wire.sent', 'By', link('bytesSent')),
+  full('mpf.wire.received', 'By', link('bytesReceived')),
+  full('mpf.wire.saved', 'By', link('savedBytes')),
+  full('mpf.planner.free', '1', link('plannerFree')),
+  full('mpf.planner.blocks', '1', link('plannerBlocks')),
   full('mpf.queue.ready', '1', from => from.view?.queue.ready ?? null),
   full('mpf.queue.received', '1', from => from.view?.queue.received ?? null),
   full('mpf.spool.used', 'By', from => from.view?.spool.usedBytes ?? null),

@@ -1,7 +1,7 @@
 /** Samples at their rate, alarms at once, batches into the outbox; also while nothing is connected. */
 
-import type { CourierState } from './courier.ts'
-import { Host } from './host.ts'
+import type { CourierPorts, CourierState } from './courier.ts'
+import type { Host } from './host.ts'
 import { batchOf, type MetricSources, metricsOf, sampleOf } from './metrics.ts'
 import { createAlarmEngine, THRESHOLDS } from './thresholds.ts'
 
@@ -14,18 +14,25 @@ interface Sample {
   readonly values: readonly (number | null)[]
 }
 
+type Shared = Pick<CourierState, 'outbox' | 'view' | 'nowMs'> & {
+  readonly cloud: Pick<CourierState['cloud'], 'tier' | 'sampleIntervalMs' | 'batchSamples'>
+  readonly ports: Pick<CourierPorts, 'clock'>
+  readonly sender: Pick<CourierState['sender'], 'added'>
+  readonly reports: Pick<CourierState['reports'], 'add'>
+}
+
 export class Telemetry {
-  readonly #state: CourierState
-  readonly #host: Host
+  readonly #state: Shared
+  readonly #host: Pick<Host, 'read'>
   readonly #alarms = createAlarmEngine(THRESHOLDS)
   #samples: Sample[] = []
   #watchedUntilMs = Number.NEGATIVE_INFINITY
   #wake = new AbortController()
   #lostTold = 0
 
-  constructor(state: CourierState) {
+  constructor(state: Shared, host: Pick<Host, 'read'>) {
     this.#state = state
-    this.#host = new Host('/', state.cloud.stateDirectory)
+    this.#host = host
   }
 
   /** Somebody watches from now on, for so long. */
@@ -65,15 +72,15 @@ export class Telemetry {
     this.#samples.push({ atMs: Math.trunc(nowMs()), values: sampleOf(cloud.tier, sources) })
   }
 
-  /** Thresholds look at everything, whatever the tier sends. */
+  /** Thresholds look at everything, whatever the tier sends; where it is off, only the events they make leave. */
   #alarm(sources: MetricSources): void {
-    const { outbox, sender, reports, nowMs } = this.#state
+    const { cloud, outbox, sender, reports, nowMs } = this.#state
     const values = sampleOf('full', sources)
     const names = metricsOf('full').map(({ name }, i) => [name, values[i] ?? null] as const)
     for (const alarm of this.#alarms.look(new Map(names))) {
       const { metric, state, value, limit, isSecurity } = alarm
       const item = { at: Math.trunc(nowMs()), metric, state, value, limit }
-      outbox.append('alm', [Buffer.from(JSON.stringify(item))])
+      if (cloud.tier !== 'off') outbox.append('alm', [Buffer.from(JSON.stringify(item))])
       sender.added()
       const detail = { metric, value, limit }
       if (isSecurity) reports.add({ type: 'cloud.alarm', message: `${metric} ${state}`, detail })

@@ -39,6 +39,8 @@ const job = z.object({
     percent: z.number(),
     timeLeftS: optionalNumber,
     phase: z.enum(PRINT_PHASES).exactOptional(),
+    feedMmPerMin: optionalNumber.exactOptional(),
+    fanPercent: optionalNumber.exactOptional(),
   }),
   use: optionalNumber,
   usesGranted: optionalNumber,

@@ -31,8 +31,11 @@ export interface JobProgress {
   readonly percent: number
   /** Seconds left as estimated, or null while unknown. */
   readonly timeLeftS: number | null
-  /** What a running print is doing; absent for jobs that are not running. */
+  /** What a running print is doing; absent, like what follows, for jobs that are not running. */
   readonly phase?: PrintPhase
+  /** As the program last asked for; null before it did. */
+  readonly feedMmPerMin?: number | null
+  readonly fanPercent?: number | null
 }
 
 export interface JobView {

@@ -5,7 +5,7 @@ import { startDeskCore } from './cloud-bench.ts'
 
 const [file = '', count = '0', everyMs = '5'] = process.argv.slice(2)
 const config = await loadConfig(file)
-const core = await startDeskCore({ config, serial: config.printer.serial, directory: '' })
+const core = await startDeskCore({ config })
 const past = core.journal.events(0, 1_000_000).filter(({ type }) => type === 'job.received').length
 for (let i = past; i < Number(count); i++) {
   core.journal.record({ type: 'job.received', message: 'traffic' })

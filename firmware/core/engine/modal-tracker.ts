@@ -6,6 +6,9 @@ import type { DialectWords } from './dialect-words.ts'
 /** Feed of the moves back to where the print stopped. */
 const TRAVEL_MM_PER_MIN = 6000
 const DESCENT_MM_PER_MIN = 600
+const MM_PER_INCH = 25.4
+/** The scale of M106. */
+const MAX_FAN = 255
 
 /** A letter and its number; words need no space between them. */
 const WORDS = /[A-Z]-?[\d.]*/g
@@ -29,6 +32,16 @@ export class ModalTracker {
   /** Settings a controller forgets without power, by word: each parameter as last given. */
   readonly #settings = new Map<string, Map<string, number>>()
   readonly #hotendTempC = new Map<number, number>()
+
+  /** As last asked for; undefined before. */
+  get feedMmPerMin(): number | undefined {
+    return this.#feed === undefined || !this.#isInches ? this.#feed : this.#feed * MM_PER_INCH
+  }
+
+  /** Of the part cooling fan, 0 to 100, as last asked for; undefined before. */
+  get fanPercent(): number | undefined {
+    return this.#fan === undefined ? undefined : Math.round((this.#fan / MAX_FAN) * 100)
+  }
 
   /** Takes in one command as it is handed to the controller. */
   note(text: string): void {
@@ -135,7 +148,7 @@ export class ModalTracker {
         this.#bedTempC = targetC ?? this.#bedTempC
         break
       case 'M106':
-        this.#fan = parameters.get('S') ?? 255
+        this.#fan = parameters.get('S') ?? MAX_FAN
         break
       case 'M107':
         this.#fan = 0

@@ -82,7 +82,11 @@ export class PrintRun {
     const runningMs = sinceMs === undefined ? 0 : this.#options.clock.nowMs() - sinceMs
     const activeMs = this.#activeMs + runningMs
     const { facts } = this.#options.print
-    return { ...progressAt(facts, this.#layers, this.#ackedLine, activeMs), phase: this.#phase }
+    const { feedMmPerMin = null, fanPercent = null } = this.#modal
+    return {
+      ...progressAt(facts, this.#layers, this.#ackedLine, activeMs),
+      ...{ feedMmPerMin, fanPercent, phase: this.#phase },
+    }
   }
 
   /** Prints to the end, whatever the end is. Rejects only when the end could not be recorded. */
