@@ -47,6 +47,7 @@ export type LogRow = Readonly<Omit<z.infer<typeof logRow>, 'hash' | 'edge'>> & {
 
 export const OVERVIEW = `
   SELECT f.device AS device, f.value AS state, coalesce(s.contiguous, 0) AS events, coalesce(l.proven, 0) AS proven,
+    coalesce((SELECT contiguous FROM streams t WHERE t.device = f.device AND t.stream = 'tele'), 0) AS batches,
     (SELECT count(*) FROM alerts a WHERE a.device = f.device) AS alerts
   FROM facts f LEFT JOIN streams s ON s.device = f.device AND s.stream = 'evt' LEFT JOIN logs l ON l.device = f.device
   WHERE f.name = 'state' ORDER BY f.device`
@@ -56,6 +57,8 @@ export const overviewRow = z.object({
   state: z.string(),
   events: z.int(),
   proven: z.int(),
+  /** Of telemetry, by number. */
+  batches: z.int(),
   alerts: z.int(),
 })
 export type OverviewRow = Readonly<z.infer<typeof overviewRow>>

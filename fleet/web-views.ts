@@ -24,10 +24,10 @@ export interface ListRow {
 }
 
 export function listOf(store: FleetStore): readonly ListRow[] {
-  return store.overview().map(({ state, ...row }) => {
+  return store.overview().map(({ device, state, events, proven, alerts }) => {
     const parsed = stateSchema.safeParse(JSON.parse(state)).data
     const status = parsed?.online ? parsed.state : 'away'
-    return { ...row, status, percent: parsed?.percent ?? 0 }
+    return { device, status, percent: parsed?.percent ?? 0, events, proven, alerts }
   })
 }
 

@@ -123,7 +123,7 @@ export class SparkplugFace {
     const printer = this.#printerOf(device)
     const { feed, born } = printer
     const state = stateOf(row)
-    const isBorn = born?.session === state.session && !feed.hasOtherDictionary()
+    const isBorn = born?.session === state.session && !feed.hasOtherDictionary(row)
     if (state.isOnline && !isBorn) {
       const { tags, readings } = feed.birth(row, atMs)
       await link.publish(session.deviceBirth(device, tags, readings, atMs))

@@ -1,7 +1,7 @@
 /** One printer as a Sparkplug device: its tags, their values now, and what changed since they were told. */
 
 import { z } from 'zod'
-import type { FleetStore, OverviewRow } from '../store.ts'
+import type { FleetStore, OverviewRow, StoredItem } from '../store.ts'
 import { dictionaryOf, readSamples, type Sample, samplesOf } from '../telemetry.ts'
 import type { Reading, Tag, TagValue } from './edge-node.ts'
 
@@ -30,7 +30,8 @@ const OWN_TAGS: readonly Tag[] = [
 ]
 /** What a printer sends later than this after it was measured was held back while it was offline. */
 const LATE_MS = 300_000
-const MAX_BATCHES = 100
+/** A message stays far below what brokers take: a batch of a minute at 1 Hz is some 50 kB here. */
+const MAX_BATCHES = 10
 
 export interface PrinterState {
   readonly isOnline: boolean
@@ -81,7 +82,12 @@ export class PrinterFeed {
     this.#names = tagNames(this.#dictionary.map(([name]) => name))
     const newest = readSamples(store, device, store.contiguous(device, 'tele') - 1).at(-1)
     const measured = this.#valuesOf(newest)
-    const own = this.#ownValues(row)
+    const { model, core } = birthSchema.parse(store.fact(device, 'birth') ?? {})
+    const own = new Map([
+      ...ownValues(row),
+      ['Properties/Model', model],
+      ['Properties/Firmware', core],
+    ])
     this.#bornAtMs = newest?.atMs ?? 0
     this.#current = new Map([...own, ...measured])
     this.#historical = new Map()
@@ -98,23 +104,36 @@ export class PrinterFeed {
   }
 
   /** Whether what has come since is measured by another dictionary than that of the birth. */
-  hasOtherDictionary(): boolean {
+  hasOtherDictionary({ batches }: OverviewRow): boolean {
     const [store, device] = [this.#store, this.#device]
-    if (store.contiguous(device, 'tele') === this.#after) return false
+    if (batches === this.#after) return false
     return JSON.stringify(dictionaryOf(store, device)) !== JSON.stringify(this.#dictionary)
   }
 
   /** What changed since the last look, oldest first. */
   changes(row: OverviewRow, atMs: number): readonly Reading[] {
-    const items = this.#store.items(this.#device, 'tele', this.#after, MAX_BATCHES)
-    this.#after = items.at(-1)?.seq ?? this.#after
-    const clock = clockSchema.safeParse(this.#store.fact(this.#device, 'clock')).data
-    const lateMs = Math.max(this.#bornAtMs, (clock?.ts ?? 0) - LATE_MS)
+    const items = this.#newItems(row.batches)
+    const lateMs = items.length > 0 ? Math.max(this.#bornAtMs, this.#lateMs()) : 0
     const readings = items
       .flatMap(({ value }) => samplesOf(value, this.#dictionary))
       .map(sample => this.#change(this.#valuesOf(sample), sample.atMs, sample.atMs <= lateMs))
-    readings.push(this.#change(this.#ownValues(row), atMs, false))
+    readings.push(this.#change(ownValues(row), atMs, false))
     return readings.filter(({ values }) => values.size > 0)
+  }
+
+  /** Without a gap: what has come before its time waits. */
+  #newItems(upTo: number): readonly StoredItem[] {
+    if (upTo === this.#after) return []
+    const page = this.#store.items(this.#device, 'tele', this.#after, MAX_BATCHES)
+    const items = page.filter(({ seq }) => seq <= upTo)
+    this.#after = page.length < MAX_BATCHES ? upTo : (items.at(-1)?.seq ?? upTo)
+    return items
+  }
+
+  /** By the printer's own clock, as it was when it last sent something. */
+  #lateMs(): number {
+    const clock = clockSchema.safeParse(this.#store.fact(this.#device, 'clock')).data
+    return (clock?.ts ?? 0) - LATE_MS
   }
 
   #change(values: ReadonlyMap<string, TagValue>, atMs: number, isHistorical: boolean): Reading {
@@ -127,20 +146,16 @@ export class PrinterFeed {
   #valuesOf(sample: Sample | undefined): ReadonlyMap<string, TagValue> {
     return new Map([...this.#names].map(([name, tag]) => [tag, sample?.values.get(name) ?? null]))
   }
+}
 
-  #ownValues(row: OverviewRow): ReadonlyMap<string, TagValue> {
-    const { state, job, percent } = stateSchema.parse(JSON.parse(row.state))
-    const birth = this.#store.fact(this.#device, 'birth')
-    const { model, core } = birthSchema.parse(birth ?? {})
-    return new Map<string, TagValue>([
-      ['Properties/Model', model],
-      ['Properties/Firmware', core],
-      ['State', state],
-      ['Job', job],
-      ['Percent', percent],
-      ['Log/Events', row.events],
-      ['Log/Proven', row.proven],
-      ['Log/Alerts', row.alerts],
-    ])
-  }
+function ownValues(row: OverviewRow): ReadonlyMap<string, TagValue> {
+  const { state, job, percent } = stateSchema.parse(JSON.parse(row.state))
+  return new Map<string, TagValue>([
+    ['State', state],
+    ['Job', job],
+    ['Percent', percent],
+    ['Log/Events', row.events],
+    ['Log/Proven', row.proven],
+    ['Log/Alerts', row.alerts],
+  ])
 }
