@@ -145,9 +145,9 @@ function settleAt(
 /** A digit may have been damaged on the way: asked again, and believed when it says so three times. */
 function mismatch(window: SendWindow<unknown>, before: MotionState, position: Position): Verdict {
   if (++window.mismatches < MISMATCHES_BELIEVED) return PROBE
-  const isAtOrigin = Object.values(position).every(value => value === 0)
-  if (isAtOrigin && !couldBe(before, position, TOLERANCE_MM))
-    return { kind: 'restarted', reason: 'it stands at the origin, where nothing sent it' }
+  const isElsewhere = !couldBe(before, position, TOLERANCE_MM)
+  if (isElsewhere && couldBe(withoutOrigin(before, position), position, TOLERANCE_MM))
+    return { kind: 'restarted', reason: 'it stands at an origin that nothing sent it to' }
   return { kind: 'impossible', reason: 'the reported position fits no line sent' }
 }
 
@@ -157,6 +157,17 @@ function isToldTwice(window: SendWindow<unknown>, { x, y, z, e }: Position): boo
   const isSame = window.positionTold === told
   window.positionTold = told
   return isSame
+}
+
+/** Where a machine may be whose axes began anew at zero: those it stands at zero of say nothing. */
+function withoutOrigin(motion: MotionState, { x, y, z, e }: Position): MotionState {
+  return {
+    ...motion,
+    x: x === 0 ? undefined : motion.x,
+    y: y === 0 ? undefined : motion.y,
+    z: z === 0 ? undefined : motion.z,
+    e: e === 0 ? undefined : motion.e,
+  }
 }
 
 /** Questions follow each other without anything between: whichever an answer belongs to, it answers them all. */
