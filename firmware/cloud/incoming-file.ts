@@ -9,10 +9,10 @@ import type { OfferStatement } from './wire.ts'
 
 /** A multiple of both segment lengths of the format (SPEC 5.2). */
 export const BLOCK_BYTES = 128 * 1024
-/** Asked for and not here yet, at most: 3 MiB keep 60 MB/s busy at 50 ms. */
-export const WINDOW_BLOCKS = 24
-/** Progress is written down this often: what a restart asks for again, at most. */
-const KEEP_BLOCKS = 64
+/** Asked for and not here yet, at most; asked for anew at half of it: 3 MiB are always on their way, 60 MB/s at 50 ms. */
+export const WINDOW_BLOCKS = 48
+/** Progress is written down this often, and at an orderly end: what a kill asks for again, at most. */
+const KEEP_BLOCKS = 16
 const FILE_MODE = 0o640
 
 type Tree = Awaited<ReturnType<typeof openSealedTree>>
@@ -123,6 +123,7 @@ export class IncomingFile implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#prefixBytes > this.#keptBytes) await this.#keep()
     await this.#file.close()
   }
 
