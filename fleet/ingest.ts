@@ -48,6 +48,8 @@ const PAGE = 500
 /** Acknowledgements of one printer are gathered for this long. */
 const ACK_MS = 20
 const REBIRTH_MS = 10_000
+/** A printer asks for more while half of what it asked for is still on its way; whoever asks for more than this asks again later. */
+const MAX_REQUESTS = 4
 
 const headSchema = z.looseObject({
   size: z.int().min(0),
@@ -60,7 +62,9 @@ export class Ingest {
   readonly #options: IngestOptions
   #link: Link | undefined
   readonly #due = new Map<string, Promise<void>>()
+  /** Blocks on their way to each printer, one request after the other, and how many requests that is. */
   readonly #sending = new Map<string, Promise<void>>()
+  readonly #requests = new Map<string, number>()
   readonly #rebirths = new Map<string, number>()
 
   constructor(options: IngestOptions) {
@@ -179,10 +183,20 @@ export class Ingest {
   #request(device: string, payload: Uint8Array): void {
     const { onRequest } = this.#options
     const link = this.#link
-    if (!onRequest || !link || this.#sending.has(device)) return
-    const sending = onRequest(device, payload, link)
+    const waiting = this.#requests.get(device) ?? 0
+    if (!onRequest || !link || waiting >= MAX_REQUESTS) return
+    this.#requests.set(device, waiting + 1)
+    const sending = (this.#sending.get(device) ?? Promise.resolve())
+      .then(() => onRequest(device, payload, link))
       .catch((error: unknown) => this.#alert(device, error))
-      .finally(() => this.#sending.delete(device))
+      .finally(() => {
+        const left = (this.#requests.get(device) ?? 1) - 1
+        if (left > 0) this.#requests.set(device, left)
+        else {
+          this.#requests.delete(device)
+          this.#sending.delete(device)
+        }
+      })
     this.#sending.set(device, sending)
   }
 
