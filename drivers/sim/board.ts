@@ -23,6 +23,8 @@ export interface SimulatedMarlinOptions extends Partial<FirmwareOptions> {
   readonly onExecuted?: (text: string) => void
   /** A symbolic link kept pointing at the board's port, as udev's by-path names are: what a host opens after a replug. */
   readonly linkPath?: string
+  /** Until so long after its start it neither hears nor says anything. */
+  readonly bootMs?: number
 }
 
 /** What happened on the board since it started. `executedSha256` covers each executed text followed by a line feed. */
@@ -105,7 +107,8 @@ class Board implements SimulatedMarlin {
     const baud = options.baud ?? 0
     this.#inbound = createWire(baud, bytes => this.#receive(bytes))
     this.#outbound = createWire(baud, bytes => this.#pty.write(bytes))
-    this.#firmware.restart()
+    if (options.bootMs === undefined) this.#firmware.restart()
+    else this.#boot(options.bootMs)
     this.#flush()
   }
 
@@ -144,6 +147,15 @@ class Board implements SimulatedMarlin {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#unplug()
+  }
+
+  #boot(bootMs: number): void {
+    this.#isSilent = true
+    this.#replug = setTimeout(() => {
+      this.#isSilent = false
+      this.#firmware.restart()
+      this.#run()
+    }, bootMs)
   }
 
   #plugIn(): Pty {

@@ -19,6 +19,19 @@ for (const dialect of DIALECT_NAMES.filter(name => only === undefined || only.in
       t.equal(found.controller.identity.dialect, dialect)
     })
 
+    t.test('waits for a board that boots late, and loses nothing to it', async t => {
+      const tuning = { handshakeRetryMs: 100, handshakeAttempts: 200 }
+      const { controller, executed } = await openBench(t, { dialect, bootMs: 350, tuning })
+      await controller.stream(sourceOf(program(50)), { signal: never })
+      t.strictSame(movesOf(executed), program(50))
+    })
+
+    t.test('is not opened where nothing answers', async t => {
+      const tuning = { handshakeRetryMs: 30, handshakeAttempts: 3 }
+      const opening = openBench(t, { dialect, bootMs: 3_600_000, tuning })
+      await t.rejects(opening, { code: 'DRIVER_SILENT' })
+    })
+
     t.test('executes a program exactly once and in order, and says where it ended', async t => {
       const { controller, executed, sim } = await openBench(t, { dialect })
       const lines = program(800)
