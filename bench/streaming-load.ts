@@ -1,16 +1,13 @@
 /** Rows S4 and S5: a print while the courier drains a long log and a release is unpacked, beside the same print alone. */
 
-import { execFileSync, spawn } from 'node:child_process'
-import { createPublicKey } from 'node:crypto'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { zstdDecompressSync } from 'node:zlib'
-import { z } from 'zod'
 import { Journal } from '../firmware/core/journal/journal.ts'
-import { type Fleet, fleet, type Printer, printer } from '../test/fakes/cloud-bench.ts'
+import { fleet, type Printer } from '../test/fakes/cloud-bench.ts'
 import { hasMosquitto } from '../test/fakes/cloud-broker.ts'
 import {
   OutboxView,
@@ -18,8 +15,8 @@ import {
   startIngestProcess,
 } from '../test/fakes/link-processes.ts'
 import { sharedPath } from '../test/shared.ts'
+import { ConnectedPrinter } from './connected-printer.ts'
 import { type BenchContext, median, type Row } from './row.ts'
-import { type Board, startBoard } from './streaming-rivals.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const PROGRAM = 'gcode/bracket.gcode.zst'
@@ -36,21 +33,6 @@ interface Measured {
   readonly starvations: number
   readonly drained: number
 }
-
-const statusSchema = z.object({
-  result: z.object({
-    job: z.object({ state: z.string(), progress: z.object({ line: z.int() }) }).nullable(),
-    controllers: z.array(
-      z.object({
-        link: z
-          .object({
-            okToNextMs: z.object({ p50: z.number().nullable(), p999: z.number().nullable() }),
-          })
-          .nullish(),
-      }),
-    ),
-  }),
-})
 
 export async function* loadRows(context: BenchContext): AsyncGenerator<Row, void, void> {
   const shared = sharedPath(PROGRAM)
@@ -112,73 +94,20 @@ async function measure(
 ): Promise<Measured> {
   await using stack = new AsyncDisposableStack()
   const on = stack.use(await fleet(hasMosquitto ? 'mosquitto' : 'aedes'))
-  const desk = await printer(on, 'P-1')
-  if (journal !== undefined) await copyFile(journal, join(desk.directory, 'state/journal.sqlite'))
-  const board = await startBoard(['--speed', `${SPEED}`, '--baud', `${BAUD}`, '--advanced-ok'])
-  await prepare(on, desk, board, gcode)
-  const core = spawn(join(ROOT, 'bin/mpfd'), ['--config', join(desk.directory, 'config.json')], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  stack.defer(async () => {
-    core.kill('SIGKILL')
-    if (core.exitCode === null && core.signalCode === null) await once(core, 'exit')
-  })
-  await untilMoving(desk)
+  const place = { speed: SPEED, baud: BAUD, journal }
+  const printing = stack.use(await ConnectedPrinter.start(on, place))
+  await printing.print(gcode)
   if (journal !== undefined) {
     stack.use(startIngestProcess(on))
-    stack.use(startCourierProcess(desk))
+    stack.use(startCourierProcess(printing.desk))
     stack.use(unpackForever(context, on.directory))
   }
   await sleep(WINDOW_S * 1000)
-  const { link } = (await status(desk)).controllers[0] ?? {}
-  const drained = journal === undefined ? 0 : ackedOf(desk)
-  const { starvations } = await board.end([])
+  const { link } = (await printing.status()).controllers[0] ?? {}
+  const drained = journal === undefined ? 0 : ackedOf(printing.desk)
+  const { starvations } = await printing.board.end([])
   const { p50, p999 } = link?.okToNextMs ?? {}
   return { p50: p50 ?? Number.NaN, p999: p999 ?? Number.NaN, starvations, drained }
-}
-
-/** The part sealed by the tenant's own keys, and the core's configuration on this board. */
-async function prepare(on: Fleet, desk: Printer, board: Board, gcode: string): Promise<void> {
-  const place = (name: string) => join(desk.directory, name)
-  const key = (name: string) => join(on.tenant.directory, `keys/${name}.key.pem`)
-  await mkdir(place('stick'))
-  const own = createPublicKey(await readFile(place('printer-key.pem')))
-  await writeFile(place('printer.pub.pem'), own.export({ type: 'spki', format: 'pem' }))
-  execFileSync(join(ROOT, 'bin/mpf'), [
-    ...['seal', gcode, '--out', place('stick/part.mpf'), '--tenant', on.tenant.id, '--level', '1'],
-    ...['--sign', key('publisher'), '--issue', key('issuer'), '--to', place('printer.pub.pem')],
-  ])
-  const config = JSON.parse(await readFile(place('config.json'), 'utf8'))
-  config.controllers = [
-    { name: 'motion', role: 'motion', dialect: 'marlin', port: board.port, baud: BAUD },
-  ]
-  config.usb = { mountDirectories: [place('stick')], autoStart: 'start', pollIntervalMs: 1000 }
-  config.log = { level: 'error' }
-  await writeFile(place('config.json'), JSON.stringify(config))
-}
-
-async function status({ config }: Printer): Promise<z.infer<typeof statusSchema>['result']> {
-  const link = connect(config.control.socket)
-  link.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'status', params: {} })}\n`)
-  let text = ''
-  for await (const chunk of link) {
-    text += chunk
-    if (text.endsWith('\n')) break
-  }
-  return statusSchema.parse(JSON.parse(text)).result
-}
-
-/** Homed and hot: the first layer is being printed. */
-async function untilMoving(desk: Printer): Promise<void> {
-  const { socket } = desk.config.control
-  while (
-    !(await access(socket).then(
-      () => true,
-      () => false,
-    ))
-  )
-    await sleep(50)
-  while (((await status(desk)).job?.progress.line ?? 0) < 100) await sleep(200)
 }
 
 function ackedOf(desk: Printer): number {

@@ -17,7 +17,7 @@ const SIMULATOR = fileURLToPath(new URL('../drivers/sim/main.ts', import.meta.ur
 /** A simulated board in a process of its own. */
 export interface Board {
   readonly port: string
-  /** Ends it and tells whether its moves were exactly `lines`, and how often its planner ran dry. */
+  /** Ends it, once, and tells whether its moves were exactly `lines`, and how often its planner ran dry. */
   end(
     lines: readonly string[],
   ): Promise<{ readonly isExact: boolean; readonly starvations: number }>
@@ -45,14 +45,19 @@ export async function startBoard(args: readonly string[]): Promise<Board> {
   const replies = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const first = await replies.next()
   const { port } = JSON.parse(String(first.value)) as { readonly port: string }
+  const conclude = async () => {
+    const summary = replies.next()
+    await stop(child)
+    return JSON.parse(String((await summary).value)) as BoardSummary
+  }
+  let concluded: Promise<BoardSummary> | undefined
   return {
     port,
     end: async lines => {
-      const summary = replies.next()
-      await stop(child)
-      const { starvations } = JSON.parse(String((await summary).value)) as BoardSummary
+      concluded ??= conclude()
+      const { starvations } = await concluded
       const wanted = createHash('sha256').update(lines.map(line => `${line}\n`).join(''))
-      return { isExact: moves.digest('hex') === wanted.digest('hex'), starvations }
+      return { isExact: moves.copy().digest('hex') === wanted.digest('hex'), starvations }
     },
   }
 }
