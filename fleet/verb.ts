@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Link, openLink, parseEndpoint } from '#cloud'
+import { joinIdentifiers } from '#lib/arguments.ts'
 import { FleetError } from './errors.ts'
 import { FleetStore } from './store.ts'
 import type { Tenant } from './tenant.ts'
@@ -44,7 +45,7 @@ export type Values = ReturnType<typeof parseCommandLine>['values']
 
 /** @throws TypeError for an option nobody knows */
 export function parseCommandLine(args: readonly string[]) {
-  return parseArgs({ args: [...args], allowPositionals: true, options: OPTIONS })
+  return parseArgs({ args: joinIdentifiers(args), allowPositionals: true, options: OPTIONS })
 }
 
 export interface Verb {

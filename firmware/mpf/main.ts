@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import { joinIdentifiers } from '#lib/arguments.ts'
 import { MpfError } from '#mpf'
 import {
   type Command,
@@ -124,7 +125,7 @@ interface Parsed {
 function parse(command: Command, args: readonly string[]): Parsed {
   try {
     return parseArgs({
-      args: [...args],
+      args: joinIdentifiers(args),
       options: { ...command.options, json: { type: 'boolean' }, settings: { type: 'string' } },
       allowPositionals: true,
     })
