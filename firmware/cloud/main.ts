@@ -1,10 +1,10 @@
 /** The `mpfd-cloud` program: arguments, configuration, signals; everything else is runCourier's. */
 
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { type Config, ConfigError, loadConfig } from '#config'
+import { ConfigError, loadConfig } from '#config'
+import { joinIdentifiers } from '#lib/arguments.ts'
 import { systemClock } from '#lib/clock.ts'
 import { endOnSignals } from '#lib/end-on-signals.ts'
 import { createLogger } from '#lib/logger.ts'
@@ -13,12 +13,9 @@ import { MpfError } from '#mpf'
 import { runCourier } from './courier.ts'
 import { enrolPrinter } from './enrol.ts'
 import { CloudError } from './errors.ts'
-import { SentRing } from './sent-ring.ts'
-import { decodeBatch } from './wire.ts'
 
 const USAGE = `usage: mpfd-cloud --config FILE
        mpfd-cloud --config FILE enrol --url https://HOST:PORT --token TOKEN
-       mpfd-cloud --config FILE telemetry --raw
 `
 const EXIT = { ok: 0, fault: 1, usage: 2, config: 78 } as const
 
@@ -38,7 +35,6 @@ export async function main(args: readonly string[]): Promise<number> {
       await enrolPrinter(config, { url: options.url, token: options.token })
       return EXIT.ok
     }
-    if (options.verb === 'telemetry') return showTelemetry(config)
     const ports = { clock: systemClock, log, random: Math.random, version: await readVersion() }
     tellServiceManager(log)
     await runCourier(config, ports, ending)
@@ -52,24 +48,9 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Exactly the bytes that left this printer within the last hour. */
-function showTelemetry(config: Config): number {
-  const { cloud } = config
-  if (!cloud) return EXIT.config
-  using ring = new SentRing(join(cloud.stateDirectory, 'sent.sqlite'))
-  for (const { atMs, topic, payload } of ring.list()) {
-    const { header, items } = decodeBatch(payload)
-    const time = new Date(atMs).toISOString()
-    process.stdout.write(`${time} ${topic} ${payload.length} bytes\n`)
-    process.stdout.write(`  sent  ${Buffer.from(payload).toString('base64')}\n`)
-    process.stdout.write(`  means ${JSON.stringify(header)} ${JSON.stringify(items)}\n`)
-  }
-  return EXIT.ok
-}
-
 interface Options {
   readonly config: string
-  readonly verb: 'run' | 'enrol' | 'telemetry'
+  readonly verb: 'run' | 'enrol'
   readonly url: string
   readonly token: string
 }
@@ -77,16 +58,15 @@ interface Options {
 function parseOptions(args: readonly string[]): Options | undefined {
   try {
     const { values, positionals } = parseArgs({
-      args: [...args],
+      args: joinIdentifiers(args),
       allowPositionals: true,
       options: {
         config: { type: 'string' },
         url: { type: 'string', default: '' },
         token: { type: 'string', default: '' },
-        raw: { type: 'boolean', default: false },
       },
     })
-    const verb = z.enum(['run', 'enrol', 'telemetry']).safeParse(positionals[0] ?? 'run').data
+    const verb = z.enum(['run', 'enrol']).safeParse(positionals[0] ?? 'run').data
     if (values.config === undefined || verb === undefined || positionals.length > 1)
       return undefined
     return { config: values.config, verb, url: values.url, token: values.token }

@@ -10,6 +10,7 @@ import { report } from './commands/report.ts'
 import { respond } from './commands/respond.ts'
 import { status } from './commands/status.ts'
 import { cancel, pause, resume, stop } from './commands/steer.ts'
+import { telemetry } from './commands/telemetry.ts'
 import { watch } from './commands/watch.ts'
 
 export const COMMANDS: readonly Command[] = [
@@ -25,5 +26,6 @@ export const COMMANDS: readonly Command[] = [
   respond,
   watch,
   events,
+  telemetry,
   explain,
 ]

@@ -7,6 +7,7 @@ export const CTL_ERROR_CODES = [
   'CTL_TIMEOUT', // the core did not answer in time
   'CTL_DISCONNECTED', // the core closed the connection before it answered
   'CTL_PROTOCOL', // the answer is not one this mpfctl understands
+  'CTL_TELEMETRY', // the courier's record of what it sent cannot be read
   'CTL_REFUSED', // the core refused; `coreCode` says why
 ] as const
 

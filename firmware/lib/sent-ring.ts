@@ -38,15 +38,20 @@ export class SentRing implements Disposable {
       .prepare('DELETE FROM sent WHERE at_ms < ? OR rowid <= (SELECT max(rowid) FROM sent) - ?')
       .run(Math.trunc(atMs) - KEPT_MS, KEPT_MESSAGES)
   }
+}
 
-  list(): readonly SentMessage[] {
-    const row = z.object({ at_ms: z.int(), topic: z.string(), payload: z.instanceof(Uint8Array) })
-    return this.#database
-      .prepare('SELECT * FROM sent ORDER BY rowid')
-      .all()
-      .map(found => {
-        const { at_ms, topic, payload } = row.parse(found)
-        return { atMs: at_ms, topic, payload }
-      })
+const rowSchema = z.object({ at_ms: z.int(), topic: z.string(), payload: z.instanceof(Uint8Array) })
+
+/** Oldest first, while the courier may be writing. Throws what SQLite says. */
+export function readSent(path: string): readonly SentMessage[] {
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 2000 })
+  try {
+    const rows = database.prepare('SELECT * FROM sent ORDER BY rowid').all()
+    return rows.map(row => {
+      const { at_ms, topic, payload } = rowSchema.parse(row)
+      return { atMs: at_ms, topic, payload }
+    })
+  } finally {
+    database.close()
   }
 }
