@@ -1,17 +1,12 @@
 /** Klipper's pseudo-terminal as a row of the table: no numbers, no checksums, one acknowledgement a line, empty ones included. */
 import type { Codec, Dialect } from '../dialect.ts'
-import { DriverError } from '../errors.ts'
-import { isTemperatureQuery, refusalOf } from '../marlin/codec.ts'
+import { checked, isTemperatureQuery } from '../marlin/codec.ts'
 import { identityBy } from '../marlin/identity.ts'
 import { defaultTuning } from '../tuning.ts'
 import { hearCounted } from '../window/counted.ts'
 import { parseKlipperReply } from './replies.ts'
 
-function frameLine(_n: number, text: string): string {
-  const refusal = refusalOf(text)
-  if (refusal !== undefined) throw new DriverError('DRIVER_LINE_REFUSED', `line ${refusal}`)
-  return `${text}\n`
-}
+const frameLine = checked((_n, text) => `${text}\n`)
 
 const klipperCodec: Codec = {
   frameCommand: frameLine,

@@ -22,7 +22,7 @@ const RESERVED_SPELLINGS = /^M *0*11[028](?!\d)/
 /**
  * Says why a program line cannot go on the wire, or `undefined` when it can. `text` is one command without terminator.
  */
-export function refusalOf(text: string): string | undefined {
+function refusalOf(text: string): string | undefined {
   const first = text.charCodeAt(0)
   if (!(first >= 0x41 && first <= 0x5a)) return 'does not start with an upper-case letter'
   if (first === 0x4e) return 'carries its own line number'
@@ -67,16 +67,23 @@ export function checksumOf(body: string): number {
   return checksum
 }
 
+/** Puts one line on the wire; `n` is its number in order. */
+export type Frame = (n: number, text: string) => string
+
 /**
- * Frames one line of a program.
+ * `frame` for lines of a program.
  * @throws DriverError `DRIVER_LINE_REFUSED`: length, control characters, bytes over 0x7e, `;`, `*`, string syntax,
  * a line number of its own, a lower-case start, or M110/M112/M118 anywhere in it.
  */
-export function frameProgramLine(n: number, text: string): string {
-  const refusal = refusalOf(text)
-  if (refusal !== undefined) throw new DriverError('DRIVER_LINE_REFUSED', `line ${refusal}`)
-  return frameCommand(n, text)
+export function checked(frame: Frame): Frame {
+  return (n, text) => {
+    const refusal = refusalOf(text)
+    if (refusal !== undefined) throw new DriverError('DRIVER_LINE_REFUSED', `line ${refusal}`)
+    return frame(n, text)
+  }
 }
+
+export const frameProgramLine: Frame = checked(frameCommand)
 
 /**
  * The text of a mark: an M118 whose echo names the numbered line it came from, so that a firmware without ADVANCED_OK

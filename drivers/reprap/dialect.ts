@@ -1,15 +1,12 @@
 /** RepRapFirmware 3 as a row of the table: checked lines without a sequence, so each is proved before it is repeated. */
 import type { Codec, Dialect } from '../dialect.ts'
-import { DriverError } from '../errors.ts'
-import { frameCommand, isTemperatureQuery, refusalOf } from '../marlin/codec.ts'
+import { checked, type Frame, frameCommand, isTemperatureQuery } from '../marlin/codec.ts'
 import { identityBy } from '../marlin/identity.ts'
 import { parseReply } from '../marlin/replies.ts'
 import type { Reply } from '../reply.ts'
 import { defaultTuning } from '../tuning.ts'
 import { hearVerified } from '../window/verified.ts'
 import { crc16 } from './crc16.ts'
-
-type Frame = (n: number, text: string) => string
 
 const CRC_DIGITS = 5
 
@@ -20,11 +17,7 @@ function frameWithCrc(n: number, text: string): string {
 }
 
 function codecOf(frame: Frame): Codec {
-  const frameChecked: Frame = (n, text) => {
-    const refusal = refusalOf(text)
-    if (refusal !== undefined) throw new DriverError('DRIVER_LINE_REFUSED', `line ${refusal}`)
-    return frame(n, text)
-  }
+  const frameChecked = checked(frame)
   return {
     frameCommand: frame,
     frameProgramLine: frameChecked,

@@ -151,3 +151,30 @@ t.test('an emergency stop during the end script still fails the job', async t =>
   await b.engine.stop()
   t.match(b.journal.job('aa'), { state: 'failed', code: 'JOB_STOPPED' })
 })
+
+t.test(
+  'flash wears by a kept line each few seconds or layer, whatever the controller says',
+  async t => {
+    const steps: string[] = []
+    const layer = (at: number) => `${'G1 X1 E1 F1500\n'.repeat(100)}G1 Z${at} F600\n`
+    await using b = await bench({
+      blocks: [layer(1), layer(2), layer(3), layer(4)],
+      journalObserver: { step: at => void steps.push(at) },
+    })
+    await b.engine.start('aa')
+    steps.length = 0
+    for (let line = 0; line < 400; line++) {
+      b.controller.allow(1)
+      await b.controller.settled()
+      b.controller.onEvent({ kind: 'resend', from: line, reason: 'line damaged or lost' })
+      b.controller.onEvent({ kind: 'temperatures', temperatures: b.controller.temperatures })
+      await b.clock.advance(100)
+    }
+    const kept = steps.filter(at => at === 'checkpointed').length
+    // 40 s in four layers: one each four seconds, and one more a layer.
+    t.ok(kept >= 9 && kept <= 14, `${kept} lines kept`)
+    t.equal(steps.length, kept, 'and nothing else is written')
+    b.controller.allow()
+    await b.finished()
+  },
+)
