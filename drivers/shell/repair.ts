@@ -18,8 +18,6 @@ export interface RepairOptions {
 export class Repair {
   readonly #options: RepairOptions
   #isAskDue = false
-  /** What was acknowledged when the last reply was lost. */
-  #doubted = 0
 
   constructor(options: RepairOptions) {
     this.#options = options
@@ -36,12 +34,12 @@ export class Repair {
 
   /** An acknowledgement or a line was lost: asks, unless a later number tells as much. A plain count stays one behind. */
   askLater(): void {
-    const { window, probe } = this.#options
-    this.#doubted = window.acked
     if (this.#isAskDue) return
     this.#isAskDue = true
+    const { window, probe } = this.#options
+    const { acked } = window
     this.#later(() => {
-      const isHealed = window.isNumbered && window.acked > this.#doubted
+      const isHealed = window.isNumbered && window.acked > acked
       if (!isHealed && inFlightLines(window) > 0) probe()
     })
   }
