@@ -1,5 +1,7 @@
 /** Row C1: events of one printer, from its outbox to the fleet end's store and back as an acknowledgement. */
 
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectAsync, UniqueMessageIdProvider } from 'mqtt'
 import { topicOf } from '#cloud'
@@ -101,6 +103,8 @@ async function drain(
 
 /** Until the courier has taken everything the core has: nothing new for a second. */
 async function filled(desk: Printer): Promise<{ readonly last: number; readonly acked: number }> {
+  const path = join(desk.config.cloud?.stateDirectory ?? '', 'outbox.sqlite')
+  while (!existsSync(path)) await sleep(LOOK_MS)
   await sleep(2 * MS_PER_S)
   using outbox = new OutboxView(desk)
   for (let known = outbox.of('evt'); ; ) {

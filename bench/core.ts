@@ -18,6 +18,8 @@ const SMALL_PART = Buffer.from('G28\n')
 const MB = 1e6
 const GB = 1e9
 const PRINT_S = 60
+/** Homing and heating of the simulated board at ten times its pace. */
+const HEATING_S = 10
 const IDLE_S = 10
 const EVENTS = 365_000
 const TICKS_PER_S = 100
@@ -28,6 +30,7 @@ async function* coreRows(context: BenchContext): AsyncGenerator<Row, void, void>
   yield await coldStart(context)
   yield await idleCpu(context)
   yield await audit(context)
+  yield await wear(context)
   yield await memory(context)
 }
 
@@ -190,6 +193,35 @@ function fillEvents(journal: Journal, count: number): void {
       message: 'motion answers',
       detail: { controller: 'motion', firmware: 'Marlin 2.1.2', machine: 'bench' },
     })
+}
+
+/** W1: what a print writes to the disk beside the file itself. Ten times as fast as the machine is, a layer each few seconds: its worst case. */
+async function wear(context: BenchContext): Promise<Row> {
+  await using desk = await startDesk(context, 'wear', 10)
+  const text = await readFile(join(ROOT, 'test/samples/clip.gcode'))
+  const path = join(context.directory, 'clip.mpf')
+  await sealForBench(text, 1, path, { keys: desk.keys })
+  await copyFile(path, join(desk.stick, 'clip.mpf'))
+  await untilPrinting(desk, context)
+  await sleep(HEATING_S * 1000)
+  const before = await writtenBytes(desk.pid)
+  await sleep(PRINT_S * 1000)
+  const hourMb = (((await writtenBytes(desk.pid)) - before) * (3600 / PRINT_S)) / MB
+  return {
+    id: 'W1',
+    what: `written to the disk in a printed hour (from ${PRINT_S} s), the spooled file aside`,
+    peer: 'none',
+    ratio: undefined,
+    figure: `${hourMb.toFixed(2)} MB`,
+    owed: '<= 5 MB',
+    isMet: hourMb <= 5,
+  }
+}
+
+/** proc(5): what was sent to the storage layer. */
+async function writtenBytes(pid: number): Promise<number> {
+  const io = await readFile(`/proc/${pid}/io`, 'latin1')
+  return Number(/^write_bytes: (\d+)/m.exec(io)?.[1])
 }
 
 /** M5: peak resident memory of the core while a part of 1 GB is admitted, and while it prints. */

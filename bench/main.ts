@@ -5,12 +5,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { cloudBench } from './cloud.ts'
 import { coreBench } from './core.ts'
 import { mpfBench } from './mpf.ts'
 import type { BenchPart, Row } from './row.ts'
 import { streamingBench } from './streaming.ts'
 
-const PARTS: readonly BenchPart[] = [mpfBench, coreBench, streamingBench]
+const PARTS: readonly BenchPart[] = [mpfBench, coreBench, streamingBench, cloudBench]
 
 const { values, positionals } = parseArgs({
   options: { runs: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
