@@ -56,7 +56,9 @@ export class Progress {
   get #afterMs(): number {
     const { probeAfterMs, probeBusyAfterMs, probeNoisyAfterMs } = this.#tuning
     if (this.#isBusy || this.#isTight) return probeBusyAfterMs
-    return this.#window.noiseLevel >= 1 ? Math.min(probeNoisyAfterMs, probeAfterMs) : probeAfterMs
+    const { resends, windowLines, noiseLevel } = this.#window
+    const isNoisy = noiseLevel >= 1 || (resends > 0 && windowLines === 1)
+    return isNoisy ? Math.min(probeNoisyAfterMs, probeAfterMs) : probeAfterMs
   }
 
   get #isTight(): boolean {

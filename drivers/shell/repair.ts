@@ -18,6 +18,8 @@ export interface RepairOptions {
 export class Repair {
   readonly #options: RepairOptions
   #isAskDue = false
+  /** What was acknowledged when the last reply was lost. */
+  #doubted = 0
 
   constructor(options: RepairOptions) {
     this.#options = options
@@ -34,12 +36,12 @@ export class Repair {
 
   /** An acknowledgement or a line was lost: asks, unless a later number tells as much. A plain count stays one behind. */
   askLater(): void {
+    const { window, probe } = this.#options
+    this.#doubted = window.acked
     if (this.#isAskDue) return
     this.#isAskDue = true
-    const { window, probe } = this.#options
-    const { acked } = window
     this.#later(() => {
-      const isHealed = window.isNumbered && window.acked > acked
+      const isHealed = window.isNumbered && window.acked > this.#doubted
       if (!isHealed && inFlightLines(window) > 0) probe()
     })
   }

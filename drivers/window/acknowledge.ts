@@ -3,8 +3,10 @@
 import { type Acknowledgement, type Entry, entryOf, type SendWindow } from './send-window.ts'
 import { ACKED, NOTHING, type Verdict } from './verdict.ts'
 
+/** So many lines without damage: a link that damages one in twenty has been found out. */
+const CLEAN_LINES = 64
 /** Above the threshold the window grows by one line in this many acknowledgements. */
-const CAUTIOUS_GROWTH_LINES = 64
+const CAUTIOUS_GROWTH_LINES = 256
 
 /** Takes every line up to `through` as executed. */
 export function acknowledge(window: SendWindow<unknown>, through: number): Verdict {
@@ -66,9 +68,8 @@ export function settle(window: SendWindow<unknown>): void {
 /** A repetition began: one line at a time from here, and above the noise limit the link is given up. */
 export function shrink(window: SendWindow<unknown>): Verdict | undefined {
   window.resends++
-  window.thresholdLines = Math.max(1, Math.floor(window.windowLines / 2))
-  // Where acknowledgements carry numbers, the second line in flight makes good the lost acknowledgement of the first.
-  window.windowLines = window.isNumbered ? 2 : 1
+  window.thresholdLines = isCutting(window) ? 1 : Math.max(1, Math.floor(window.windowLines / 2))
+  window.windowLines = 1
   window.cleanAcks = 0
   window.noiseLevel++
   if (window.noiseLevel > window.limits.noiseBurst)
@@ -88,11 +89,20 @@ export function forgetInFlight(window: SendWindow<unknown>): void {
   window.windowLines = 1
 }
 
+/**
+ * Marlin and its like empty the receive ring with each error. A line that is arriving then loses its head, number and all, and the tail
+ * of a move is a move that nothing checks: until a link is known to be clean, and once it is known not to be, one line is on the wire.
+ */
+function isCutting({ rules }: SendWindow<unknown>): boolean {
+  return rules.okAfterResend !== 'never'
+}
+
 function grow(window: SendWindow<unknown>, lines: number): void {
   window.cleanAcks += lines
   if (window.windowLines >= window.bufferLines) return
-  if (window.windowLines < window.thresholdLines) window.windowLines++
-  else if (window.cleanAcks >= CAUTIOUS_GROWTH_LINES) {
+  if (window.windowLines < window.thresholdLines) {
+    if (!isCutting(window) || window.cleanAcks >= CLEAN_LINES) window.windowLines++
+  } else if (window.cleanAcks >= CAUTIOUS_GROWTH_LINES) {
     window.cleanAcks = 0
     window.windowLines++
   }

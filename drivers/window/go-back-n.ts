@@ -56,7 +56,7 @@ function hearOk(window: SendWindow<unknown>, reply: Reply & { readonly kind: 'ok
     window.isNumbered = true
     if (reply.line >= window.next) window.doubt = 'acknowledged a line never sent'
     const isInFlight = reply.line > window.acked && reply.line < window.next
-    return isInFlight ? acknowledge(window, reply.line) : NOTHING
+    return isInFlight ? acknowledge(window, reply.line) : LOST
   }
   if (window.isNumbered) return reply.queueFree === undefined ? NOTHING : UNCHECKED_EXECUTION
   window.oksSinceMark++
@@ -66,16 +66,16 @@ function hearOk(window: SendWindow<unknown>, reply: Reply & { readonly kind: 'ok
 function hearMark(window: SendWindow<unknown>, tag: number): Verdict {
   const mark = findInFlight(window, entry => entry.by === 'mark' && entry.n % MARK_MODULUS === tag)
   if (mark === undefined) return NOTHING
-  if (!window.isNumbered) {
-    // Its own ok follows at once and means nothing more.
-    window.expecting = 'bareOk'
-    // Oks get lost on the way but are never added: one too many was the ok of a line that nobody numbered and nothing checked.
-    const isProven = window.lastMark === 0 || window.oksSinceMark < mark - window.lastMark
-    window.lastMark = mark
-    window.oksSinceMark = 0
-    if (!isProven) return UNCHECKED_EXECUTION
-  }
-  return acknowledge(window, mark)
+  // Its own ok follows at once and means nothing more.
+  window.expecting = 'bareOk'
+  // The tail of a mark, its number lost to the firmware's flush, echoes as well: where `ok N` is said only that proves a line, and
+  // what was asked for again has not been executed.
+  if (window.isNumbered || mark >= (window.settlingFrom ?? window.next)) return NOTHING
+  // Oks get lost on the way but are never added: one too many was the ok of a line that nobody numbered and nothing checked.
+  const isProven = window.lastMark === 0 || window.oksSinceMark < mark - window.lastMark
+  window.lastMark = mark
+  window.oksSinceMark = 0
+  return isProven ? acknowledge(window, mark) : UNCHECKED_EXECUTION
 }
 
 function hearUnknown(window: SendWindow<unknown>, text: string): Verdict {

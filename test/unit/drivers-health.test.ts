@@ -3,8 +3,14 @@ import t from 'tap'
 import type { SuspicionReason } from '../../drivers/controller.ts'
 import { comparePositions } from '../../drivers/index.ts'
 import { FlightRecorder, RECORDER_BYTES } from '../../drivers/shell/flight-recorder.ts'
+import { Health } from '../../drivers/shell/health.ts'
 import { LatencyHistogram } from '../../drivers/shell/latency.ts'
 import { Ledger } from '../../drivers/shell/ledger.ts'
+import { Repair } from '../../drivers/shell/repair.ts'
+import { defaultTuning } from '../../drivers/tuning.ts'
+import { acknowledge } from '../../drivers/window/acknowledge.ts'
+import { append, createWindow } from '../../drivers/window/send-window.ts'
+import { fakeClock } from '../fakes/core-clock.ts'
 
 t.test('percentiles are never too low and at most a bucket too high', async t => {
   const histogram = new LatencyHistogram()
@@ -88,4 +94,31 @@ t.test('an audit compares the axes it is given, to the last decimal a firmware p
   t.equal(comparePositions({ x: 10 }, reported).kind, 'agrees')
   t.match(comparePositions({ x: 10.1 }, reported), { kind: 'differs', deltaMm: { y: 0, e: 0 } })
   t.equal(comparePositions({ x: 10 }, undefined).kind, 'unknown')
+})
+
+t.test('asks about a reply lost while an earlier one is looked into', async t => {
+  const clock = fakeClock()
+  const window = createWindow<undefined>(defaultTuning)
+  const send = (text: string): number =>
+    append(window, { text, frame: `${text}\n`, by: 'ok' }, undefined).n
+  let probes = 0
+  const repair = new Repair({
+    ...{ clock, window, tuning: defaultTuning },
+    health: new Health(clock, 250_000, () => undefined),
+    isDumb: () => false,
+    probe: () => void probes++,
+    settled: () => undefined,
+  })
+  window.isNumbered = true
+  send('G1 X1')
+  repair.askLater()
+  acknowledge(window, send('G1 X2'))
+  send('G1 X3')
+  repair.askLater()
+  await clock.advance(50)
+  t.equal(probes, 1, 'the second line told of the first, nothing tells of the third')
+  repair.askLater()
+  acknowledge(window, send('G1 X4'))
+  await clock.advance(50)
+  t.equal(probes, 1)
 })

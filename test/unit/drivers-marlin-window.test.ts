@@ -50,9 +50,10 @@ t.test('takes a numbered acknowledgement for all lines before it', async t => {
   t.equal(window.acked, 3)
 })
 
-t.test('ignores a numbered acknowledgement of a line never sent', async t => {
+t.test('asks when a numbered acknowledgement names no line in flight', async t => {
   const window = windowWith(2)
-  t.strictSame(say(window, 'ok N9 P15 B3', 'ok N0 P15 B3'), ['nothing', 'nothing'])
+  t.strictSame(say(window, 'ok N9 P15 B3', 'ok N0 P15 B3'), ['lost', 'lost'])
+  t.equal(window.acked, 0)
 })
 
 t.test('ignores bare acknowledgements once they come numbered', async t => {
@@ -102,16 +103,51 @@ t.test('takes a damaged link error for one, never for a halt', async t => {
 })
 
 t.test(
-  'keeps a second line in flight after a resend where acknowledgements are numbered',
+  'has one line on the wire until a link is known to be clean, and once it is not',
   async t => {
-    const numbered = windowWith(4)
-    say(numbered, 'ok N1 P15 B3', 'Error:checksum mismatch, Last Line: 1', 'Resend: 2')
-    t.equal(numbered.windowLines, 2)
-    const plain = windowWith(4)
-    say(plain, 'ok', 'Error:checksum mismatch, Last Line: 1', 'Resend: 2')
-    t.equal(plain.windowLines, 1)
+    // Recorded on Marlin 2.1.2.1 at 250,000 baud: the flush after an error cut the line behind the damaged one to `G1 X0.1*71`.
+    for (const word of ['', ' N%']) {
+      const window = windowWith(0)
+      const acknowledge = (lines: number): void => {
+        for (let i = 0; i < lines; i++) {
+          const n = send(window, 'G1 X1')
+          say(window, `ok${word.replace('%', `${n}`)}`)
+        }
+      }
+      acknowledge(63)
+      t.equal(window.windowLines, 1)
+      acknowledge(8)
+      t.equal(window.windowLines, 4)
+      const damaged = send(window, 'G1 X1')
+      say(window, `Error:checksum mismatch, Last Line: ${damaged - 1}`, `Resend: ${damaged}`, 'ok')
+      settle(window)
+      takeRewound(window)
+      say(window, `ok${word.replace('%', `${damaged}`)}`)
+      acknowledge(200)
+      t.equal(window.windowLines, 1)
+      acknowledge(100)
+      t.equal(window.windowLines, 2)
+    }
   },
 )
+
+t.test('takes nothing from a mark whose head the flush cut off', async t => {
+  // Recorded on Marlin 2.1.2.1: `N290` was damaged, of `N291 M118 ~291*69` only ` M118 ~291*69` was read.
+  const error = ['Error:checksum mismatch, Last Line: 1', 'Resend: 2', 'ok']
+  const numbered = windowWith(2)
+  say(numbered, 'ok N1 P4 B3')
+  const mark = send(numbered, markText(3))
+  say(numbered, ...error)
+  t.strictSame(say(numbered, `~${mark}`, 'ok P4 B3'), ['nothing', 'nothing'])
+  t.equal(numbered.acked, 1)
+  const plain = windowWith(2)
+  say(plain, 'ok')
+  send(plain, markText(3))
+  say(plain, ...error)
+  t.strictSame(say(plain, `~${mark}`, 'ok'), ['nothing', 'nothing'])
+  settle(plain)
+  t.equal(takeRewound(plain)?.n, 2)
+})
 
 t.test('swallows exactly the bare ok that follows a Resend', async t => {
   const window = windowWith(4)
@@ -232,6 +268,10 @@ t.test('keeps what is outstanding within lines and bytes', async t => {
   send(window, 'G1 X100.000 Y100.000')
   t.notOk(hasRoom(window, 10), 'starts with one line in flight')
   say(window, 'ok')
+  for (let i = 0; i < 64; i++) {
+    send(window, 'G1')
+    say(window, 'ok')
+  }
   send(window, 'G1 X100.000 Y100.000')
   t.ok(hasRoom(window, 10))
   t.notOk(hasRoom(window, 20))
