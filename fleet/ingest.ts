@@ -24,6 +24,7 @@ import type { SigningKey } from '#mpf'
 import { expectBirth, isProvenBatch } from './batch-proof.ts'
 import { FleetError } from './errors.ts'
 import { entryOf, extendLog, type Head, logOf, openHead, proveHead } from './prove.ts'
+import { RequestQueues } from './request-queues.ts'
 import { expectSegments } from './segments.ts'
 import type { FleetStore } from './store.ts'
 import type { Tenant } from './tenant.ts'
@@ -48,8 +49,6 @@ const PAGE = 500
 /** Acknowledgements of one printer are gathered for this long. */
 const ACK_MS = 20
 const REBIRTH_MS = 10_000
-/** A printer asks for more while half of what it asked for is still on its way; whoever asks for more than this asks again later. */
-const MAX_REQUESTS = 4
 
 const headSchema = z.looseObject({
   size: z.int().min(0),
@@ -62,9 +61,7 @@ export class Ingest {
   readonly #options: IngestOptions
   #link: Link | undefined
   readonly #due = new Map<string, Promise<void>>()
-  /** Blocks on their way to each printer, one request after the other, and how many requests that is. */
-  readonly #sending = new Map<string, Promise<void>>()
-  readonly #requests = new Map<string, number>()
+  readonly #requests = new RequestQueues((device, error) => this.#alert(device, error))
   readonly #rebirths = new Map<string, number>()
 
   constructor(options: IngestOptions) {
@@ -99,7 +96,7 @@ export class Ingest {
       },
       signal,
     )
-    await Promise.all([...this.#due.values(), ...this.#sending.values()])
+    await Promise.all([...this.#due.values(), this.#requests.drained()])
   }
 
   /** Takes one message; what is wrong with it is an alert, never a crash. */
@@ -183,21 +180,7 @@ export class Ingest {
   #request(device: string, payload: Uint8Array): void {
     const { onRequest } = this.#options
     const link = this.#link
-    const waiting = this.#requests.get(device) ?? 0
-    if (!onRequest || !link || waiting >= MAX_REQUESTS) return
-    this.#requests.set(device, waiting + 1)
-    const sending = (this.#sending.get(device) ?? Promise.resolve())
-      .then(() => onRequest(device, payload, link))
-      .catch((error: unknown) => this.#alert(device, error))
-      .finally(() => {
-        const left = (this.#requests.get(device) ?? 1) - 1
-        if (left > 0) this.#requests.set(device, left)
-        else {
-          this.#requests.delete(device)
-          this.#sending.delete(device)
-        }
-      })
-    this.#sending.set(device, sending)
+    if (onRequest && link) this.#requests.add(device, () => onRequest(device, payload, link))
   }
 
   #head(device: string, payload: Uint8Array): void {
