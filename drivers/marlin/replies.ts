@@ -17,6 +17,8 @@ const LINK_ERROR_WORDS = [
 const DAMAGED_CHARS = 5
 /** Two of `ok N1234567 P15 B63`, run together where the line feed between them was damaged. */
 const LONGEST_OK_CHARS = 48
+/** No report: those begin with `T:` or a space. */
+const DAMAGED_OK_TEMPERATURES = /^(?:o.|.k) T\d?:/s
 const UNKNOWN_COMMAND = /^echo:Unknown command: "(.*)"$/
 const UNKNOWN_COMMAND_WORDS = 'echo:Unknown command: "'
 const BUSY = /^echo:busy: (.+)$/
@@ -108,6 +110,7 @@ function parseReport(text: string): Reply | undefined {
   if (capability)
     return { kind: 'capability', name: capability[1] ?? '', isPresent: capability[2] === '1' }
   if (text.startsWith('FIRMWARE_NAME:')) return { kind: 'firmware', fields: parseFields(text) }
+  if (DAMAGED_OK_TEMPERATURES.test(text)) return { kind: 'damagedOk', text }
   const temperatures = parseTemperatures(text)
   return temperatures && { kind: 'temperatures', temperatures, isWaiting: / W:/.test(text) }
 }

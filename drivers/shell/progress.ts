@@ -1,7 +1,7 @@
 /** Since when nothing has moved, and when it is time to ask. */
 import type { Clock } from '#lib/clock.ts'
 import type { Tuning } from '../tuning.ts'
-import { inFlightLines, type SendWindow } from '../window/send-window.ts'
+import type { SendWindow } from '../window/send-window.ts'
 
 /** A framed mark at its longest. */
 const PROBE_BYTES = 24
@@ -63,7 +63,8 @@ export class Progress {
 
   get #isTight(): boolean {
     const { bufferLines, reservedLines, outstandingBytes, ringBytes, rules } = this.#window
-    const lines = inFlightLines(this.#window)
+    // Rewound lines are owed, not with the controller.
+    const lines = this.#window.cursor - 1 - this.#window.acked
     if (reservedLines > 0 && lines >= bufferLines - reservedLines) return true
     // The Marlin family queues lines apart from its receive ring: what the window allows is in the queue, the ring is empty.
     const isQueued = rules.okAfterResend !== 'never' && lines < bufferLines + PROBES_IN_RING

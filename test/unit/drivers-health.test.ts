@@ -6,10 +6,11 @@ import { FlightRecorder, RECORDER_BYTES } from '../../drivers/shell/flight-recor
 import { Health } from '../../drivers/shell/health.ts'
 import { LatencyHistogram } from '../../drivers/shell/latency.ts'
 import { Ledger } from '../../drivers/shell/ledger.ts'
+import { Progress } from '../../drivers/shell/progress.ts'
 import { Repair } from '../../drivers/shell/repair.ts'
 import { defaultTuning } from '../../drivers/tuning.ts'
-import { acknowledge } from '../../drivers/window/acknowledge.ts'
-import { append, createWindow } from '../../drivers/window/send-window.ts'
+import { acknowledge, settle } from '../../drivers/window/acknowledge.ts'
+import { append, createWindow, takeRewound } from '../../drivers/window/send-window.ts'
 import { fakeClock } from '../fakes/core-clock.ts'
 
 t.test('percentiles are never too low and at most a bucket too high', async t => {
@@ -121,4 +122,17 @@ t.test('asks about a reply lost while an earlier one is looked into', async t =>
   acknowledge(window, send('G1 X4'))
   await clock.advance(50)
   t.equal(probes, 1)
+})
+
+t.test('a rewound line is no reason to wait longer with a question', async t => {
+  // Recorded on Marlin 2.1.2.1: the first line was lost, two questions followed it, and the answer to its repetition was lost.
+  const window = createWindow<undefined>(defaultTuning)
+  const progress = new Progress(fakeClock(), defaultTuning, window)
+  for (const text of ['M105', 'M118 ~2', 'M118 ~3'])
+    append(window, { text, frame: `${text}\n`, by: 'ok' }, undefined)
+  t.equal(progress.probeDelayMs, defaultTuning.probeBusyAfterMs, 'three fill the queue but one')
+  window.settlingFrom = 1
+  settle(window)
+  takeRewound(window)
+  t.equal(progress.probeDelayMs, defaultTuning.probeAfterMs)
 })

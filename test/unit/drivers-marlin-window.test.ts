@@ -73,6 +73,9 @@ t.test('asks at once when an acknowledgement came damaged', async t => {
   const damaged = ['ok N1690P14 B3', 'ok N306 P!4 B3', '\u00efk N113 P3 B2', 'o{']
   for (const line of damaged) t.strictSame(say(windowWith(2), line), ['lost'], line)
   t.strictSame(say(windowWith(2), 'ok N1 P0 B3\u000eok N2 P0 B3'), ['lost'], 'run together')
+  const temperatures = '\u00efk T:19.37 /0.00 B:19.37 /0.00 @:0 B@:0'
+  t.strictSame(say(windowWith(2), temperatures), ['lost'], 'no report of its own')
+  t.strictSame(say(windowWith(2), temperatures.slice(2)), ['nothing'])
   t.strictSame(say(windowWith(2), 'Cap:LO^G_FILENAME:0'), ['nothing'], 'any other reply')
 })
 
