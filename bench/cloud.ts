@@ -4,6 +4,7 @@ import { hasMosquitto } from '../test/fakes/cloud-broker.ts'
 import { costRows } from './cloud-cost.ts'
 import { eventRows } from './cloud-events.ts'
 import { fileRows } from './cloud-files.ts'
+import { stormRows } from './cloud-storm.ts'
 import type { BenchPart } from './row.ts'
 
 export const cloudBench: BenchPart = {
@@ -16,5 +17,6 @@ export const cloudBench: BenchPart = {
     yield* eventRows(context)
     yield* costRows(context)
     yield* fileRows(context)
+    yield* stormRows(context)
   },
 }

@@ -1,7 +1,7 @@
 /** Courier and ingest as their launchers start them on a printer and in a cloud, and what each costs by /proc. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
@@ -77,4 +77,18 @@ export class OutboxView implements Disposable {
   [Symbol.dispose](): void {
     this.#database.close()
   }
+}
+
+/** The process started with this argument, whoever started it. */
+export function pidOf(argument: string): number {
+  const found = readdirSync('/proc').find(name => {
+    if (!/^\d+$/.test(name)) return false
+    try {
+      return readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0').includes(argument)
+    } catch {
+      // It ended meanwhile.
+      return false
+    }
+  })
+  return Number(found)
 }
