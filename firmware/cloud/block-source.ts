@@ -2,7 +2,7 @@
 
 import { CloudError } from './errors.ts'
 import { HttpsBlocks } from './https-blocks.ts'
-import type { Identity } from './mqtt-link.ts'
+import type { Identity } from './tls-socket.ts'
 import type { BlockRequest, OfferStatement } from './wire.ts'
 
 export interface BlockSourceOptions {

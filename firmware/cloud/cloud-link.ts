@@ -10,10 +10,11 @@ import { type DownlinkHandlers, takeMessage } from './downlink.ts'
 import { CloudError } from './errors.ts'
 import type { EventsPump } from './events-pump.ts'
 import type { SlotIdentity } from './identity.ts'
-import { type Link, openLink, readPinned } from './mqtt-link.ts'
+import { type Link, openLink } from './mqtt-link.ts'
 import { Presence } from './presence.ts'
 import type { CertificateRenewal } from './renewal.ts'
 import { parseEndpoint, superviseLink } from './supervisor.ts'
+import { readPinned } from './tls-socket.ts'
 import { Transfers } from './transfers.ts'
 import {
   type AckStatement,

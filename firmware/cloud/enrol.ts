@@ -7,7 +7,7 @@ import type { Config } from '#config'
 import { type DerNode, decodeDer, encodeDer } from '#mpf'
 import { CloudError } from './errors.ts'
 import { IdentityStore, type NamedIdentity, type SlotIdentity } from './identity.ts'
-import { type Identity, TLS_RULES } from './mqtt-link.ts'
+import { type Identity, TLS_RULES } from './tls-socket.ts'
 
 const TIMEOUT_MS = 30_000
 const MAX_REPLY_BYTES = 64 * 1024

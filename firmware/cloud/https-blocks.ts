@@ -5,8 +5,8 @@ import type { IncomingMessage } from 'node:http'
 import { Agent, request as httpsRequest } from 'node:https'
 import { CloudError } from './errors.ts'
 import { BLOCK_BYTES } from './incoming-file.ts'
-import { type Identity, TLS_RULES } from './mqtt-link.ts'
 import { refusalOfSocket } from './refusals.ts'
+import { type Identity, TLS_RULES } from './tls-socket.ts'
 
 export interface HttpsSource {
   readonly url: string

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { writeFileAtomically } from '#lib/atomic-file.ts'
 import { createCsr } from '#mpf'
 import { CloudError } from './errors.ts'
-import type { Identity } from './mqtt-link.ts'
+import type { Identity } from './tls-socket.ts'
 
 export type Slot = 'a' | 'b'
 

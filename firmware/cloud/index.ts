@@ -2,15 +2,10 @@
 
 export { certificateOf, isSignedBy, signBatch, signerOf } from './batch-signature.ts'
 export { CLOUD_ERROR_CODES, CloudError, type CloudErrorCode } from './errors.ts'
-export {
-  type Identity,
-  type Link,
-  type LinkOptions,
-  openLink,
-  type Publication,
-} from './mqtt-link.ts'
+export { type Link, type LinkOptions, openLink, type Publication } from './mqtt-link.ts'
 export { type OcsfDevice, type OcsfRecord, ocsfRecord, syslogLine } from './ocsf.ts'
 export { type Endpoint, parseEndpoint, superviseLink } from './supervisor.ts'
+export type { Identity } from './tls-socket.ts'
 export {
   type AckStatement,
   ackSchema,

@@ -1,40 +1,19 @@
 /** One session with one broker: TLS with our own rules first, MQTT over it, never a plaintext socket. The only file that imports mqtt. */
 
-import { readFile } from 'node:fs/promises'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { type IClientOptions, MqttClient, UniqueMessageIdProvider } from 'mqtt'
 import { CloudError } from './errors.ts'
 import { refusalOfBroker, refusalOfMessage, refusalOfSocket } from './refusals.ts'
-
-/** TLS 1.3, and of 1.2 only ECDHE with AEAD (IPA/CRYPTREC high security; RFC 9325). */
-const CIPHERS = [
-  'TLS_AES_256_GCM_SHA384',
-  'TLS_AES_128_GCM_SHA256',
-  'TLS_CHACHA20_POLY1305_SHA256',
-  'ECDHE-ECDSA-AES256-GCM-SHA384',
-  'ECDHE-RSA-AES256-GCM-SHA384',
-  'ECDHE-ECDSA-AES128-GCM-SHA256',
-  'ECDHE-RSA-AES128-GCM-SHA256',
-  'ECDHE-ECDSA-CHACHA20-POLY1305',
-  'ECDHE-RSA-CHACHA20-POLY1305',
-].join(':')
-export const TLS_RULES = { minVersion: 'TLSv1.2', ciphers: CIPHERS } as const
+import { CONNECT_TIMEOUT_MS, openSocket, type SocketOptions } from './tls-socket.ts'
 
 /** CLOUD 3.1: never more unacknowledged publishes than this, whatever the broker would take. */
 export const MAX_WINDOW = 16
-const CONNECT_TIMEOUT_MS = 20_000
 const KEEPALIVE_S = 30
 /** A block of a file and its header; a broker that sends more is cut off. */
 const MAX_PACKET_BYTES = 1024 * 1024
 /** What may follow a packet within one read of the socket. */
 const SOCKET_CHUNK_BYTES = 128 * 1024
 const DISCONNECT_WITH_WILL = 0x04
-
-export interface Identity {
-  /** PEM: the client certificate with its chain, and its key. */
-  readonly cert: string
-  readonly key: string
-}
 
 export interface Will {
   readonly topic: string
@@ -46,11 +25,7 @@ export interface Will {
   readonly isLastWord?: boolean
 }
 
-export interface LinkOptions {
-  readonly host: string
-  readonly port: number
-  readonly ca: string
-  readonly identity: Identity
+export interface LinkOptions extends SocketOptions {
   readonly clientId: string
   readonly protocol: 5 | 4
   readonly sessionExpiryS: number
@@ -61,8 +36,6 @@ export interface LinkOptions {
    * publish of this link: its acknowledgement comes behind the message.
    */
   readonly onMessage: (topic: string, payload: Uint8Array) => Promise<void>
-  /** Aborts an opening, not an open link. */
-  readonly signal: AbortSignal
 }
 
 export interface Publication {
@@ -86,13 +59,6 @@ export interface Link extends AsyncDisposable {
   readonly closed: Promise<CloudError | undefined>
 }
 
-/** The pinned authorities, PEM. @throws CloudError CLOUD_IDENTITY */
-export async function readPinned(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new CloudError('CLOUD_IDENTITY', 'the pinned authorities cannot be read', { cause })
-  })
-}
-
 /**
  * Opens a link: TLS verified against the pinned authorities, CONNACK, subscriptions.
  * @throws CloudError CLOUD_UNREACHABLE, CLOUD_TIMEOUT, CLOUD_TLS_*, CLOUD_BROKER_*, CLOUD_UNANSWERED, CLOUD_ACL; the signal's reason
@@ -106,36 +72,6 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   } catch (error) {
     opening.abandon()
     throw error
-  }
-}
-
-async function openSocket(options: LinkOptions, endpoint: string): Promise<TLSSocket> {
-  const { host, port, ca, identity, signal } = options
-  signal.throwIfAborted()
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const socket = connectTls({
-    ...{ host, port, ca, cert: identity.cert, key: identity.key, ...TLS_RULES },
-    servername: /^[\d.]+$/.test(host) ? '' : host,
-    rejectUnauthorized: true,
-  })
-  const onAbort = () => socket.destroy(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  socket.setTimeout(CONNECT_TIMEOUT_MS, () =>
-    socket.destroy(Object.assign(new Error('no TLS in time'), { code: 'ETIMEDOUT' })),
-  )
-  socket.once('secureConnect', resolve)
-  socket.on('error', reject)
-  socket.once('close', () => reject(new Error('closed')))
-  try {
-    await promise
-    socket.setTimeout(0)
-    socket.setNoDelay(true)
-    return socket
-  } catch (error) {
-    signal.throwIfAborted()
-    throw refusalOfSocket(error, endpoint)
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }
 

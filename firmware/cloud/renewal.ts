@@ -4,8 +4,9 @@ import type { CourierState } from './courier.ts'
 import { recoverIdentity, renewIdentity } from './enrol.ts'
 import { CloudError } from './errors.ts'
 import { isRenewalDue, type SlotIdentity } from './identity.ts'
-import { type Link, openLink, readPinned } from './mqtt-link.ts'
+import { type Link, openLink } from './mqtt-link.ts'
 import { mayBeOld, parseEndpoint } from './supervisor.ts'
+import { readPinned } from './tls-socket.ts'
 
 const LOOK_MS = 6 * 3_600_000
 const RETRY_BASE_MS = 60_000

@@ -1,5 +1,5 @@
 /** A broker that does what it likes: it can delay, and it is found out; nothing else. */
-import { createHash, generateKeyPairSync } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
@@ -153,7 +153,11 @@ test('swapped and altered blocks are refused one by one, and the file still arri
   const { privateKey: recipient } = generateKeyPairSync('ec', { namedCurve: 'P-384' })
   const publisher = await on.tenant.key('publisher')
   const tenant = on.tenant.id
-  const bytes = await seal({} as DeskPrinter, program(120_000), {
+  // Some blocks of comments that nothing compresses.
+  const noise = randomBytes(60 * 8000)
+    .toString('base64')
+    .replaceAll(/.{80}/g, ';$&\n')
+  const bytes = await seal({} as DeskPrinter, program(300) + noise, {
     signer: publisher,
     tenant,
     recipient,
