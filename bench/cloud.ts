@@ -4,6 +4,7 @@ import { hasMosquitto } from '../test/fakes/cloud-broker.ts'
 import { costRows } from './cloud-cost.ts'
 import { eventRows } from './cloud-events.ts'
 import { fileRows } from './cloud-files.ts'
+import { ingestRows } from './cloud-ingest.ts'
 import { stormRows } from './cloud-storm.ts'
 import type { BenchPart } from './row.ts'
 
@@ -18,5 +19,6 @@ export const cloudBench: BenchPart = {
     yield* costRows(context)
     yield* fileRows(context)
     yield* stormRows(context)
+    yield* ingestRows(context)
   },
 }
