@@ -25,6 +25,7 @@ export interface Tuning {
   readonly autoreportS: number
   readonly pollMs: number
   readonly statusPollMs: number
+  readonly statusLostMs: number
   readonly stopVerifyMs: number
   readonly holdStopMs: number
   readonly reattachRetryMs: number
@@ -74,6 +75,8 @@ export const defaultTuning: Tuning = Object.freeze({
   pollMs: 2_000,
   /** `?` interval: grbl's documentation asks for at most 5 a second. */
   statusPollMs: 200,
+  /** Three polls: grbl takes `?` from its receive interrupt and answers within milliseconds. */
+  statusLostMs: 600,
   /** How long an emergency stop waits for `Printer halted` before it resets the board by DTR. */
   stopVerifyMs: 1_000,
   /** From feed hold to soft reset: the longest deceleration of a machine at 300 mm/s with 1000 mm/s^2, doubled. */

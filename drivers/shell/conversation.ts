@@ -44,6 +44,7 @@ export class Conversation {
   readonly progress: Progress
   #failure: DriverError | undefined
   #ackedLine = 0
+  #statusAskedMs = 0
   isEmergencyParsed = false
   temperatures: Temperatures = {}
 
@@ -121,6 +122,11 @@ export class Conversation {
   /** Writes the status question of dialects that have one. */
   askStatus(): void {
     if (this.#dialect.probe.kind !== 'bytes' || this.#isDumb) return
+    const nowMs = this.#clock.nowMs()
+    // One question at a time: a late answer, taken for that of a later one, would prove lines that are still on their way.
+    const isAwaited = this.window.statusAskedAt !== undefined
+    if (isAwaited && nowMs - this.#statusAskedMs < this.#options.tuning.statusLostMs) return
+    this.#statusAskedMs = nowMs
     this.window.statusAskedAt ??= this.window.cursor - 1
     this.#sender.write(this.#dialect.probe.bytes)
   }

@@ -1,7 +1,9 @@
 /** What is known about a link beside the program: latencies, the ledger, the flight record, the position audit. */
 import t from 'tap'
 import type { SuspicionReason } from '../../drivers/controller.ts'
+import { grbl } from '../../drivers/grbl/dialect.ts'
 import { comparePositions } from '../../drivers/index.ts'
+import { Conversation } from '../../drivers/shell/conversation.ts'
 import { FlightRecorder, RECORDER_BYTES } from '../../drivers/shell/flight-recorder.ts'
 import { Health } from '../../drivers/shell/health.ts'
 import { LatencyHistogram } from '../../drivers/shell/latency.ts'
@@ -135,4 +137,32 @@ t.test('a rewound line is no reason to wait longer with a question', async t => 
   settle(window)
   takeRewound(window)
   t.equal(progress.probeDelayMs, defaultTuning.probeAfterMs)
+})
+
+t.test('asks for one status report at a time', async t => {
+  // Seen on the simulator of grblHAL on a busy machine: late answers, taken for those of later questions, proved lines not yet read.
+  const clock = fakeClock()
+  const written: string[] = []
+  const conversation = new Conversation({
+    ...{ clock, dialect: grbl, tuning: grbl.tuning, isCompact: false, onEvent: () => undefined },
+    health: new Health(clock, 115_200, () => undefined),
+    link: {
+      path: '',
+      hasResetLine: false,
+      write: text => written.push(text) > 0,
+      checkPresence: () => undefined,
+      drained: async () => undefined,
+      pulseReset: async () => undefined,
+      close: async () => undefined,
+    },
+  })
+  conversation.askStatus()
+  conversation.askStatus()
+  t.strictSame(written, ['?'])
+  conversation.onLine('<Idle|MPos:0.000,0.000,0.000|FS:0,0>')
+  conversation.askStatus()
+  t.equal(written.length, 2, 'answered')
+  await clock.advance(grbl.tuning.statusLostMs)
+  conversation.askStatus()
+  t.equal(written.length, 3, 'lost')
 })
