@@ -132,7 +132,12 @@ class LinkOpening {
     const { subscriptions, protocol } = this.#options
     const receiveMaximum = await this.#connack()
     if (subscriptions.length > 0) {
-      const grants = await this.#client.subscribeAsync([...subscriptions], { qos: 1 })
+      const grants = await this.#client
+        .subscribeAsync([...subscriptions], { qos: 1 })
+        .catch((cause: unknown) => {
+          // Cut between CONNACK and SUBACK: mqtt.js rejects with an error of its own.
+          throw this.#cause ?? new CloudError('CLOUD_LOST', `${this.#endpoint}: cut`, { cause })
+        })
       const refused = grants.find(({ qos }) => qos >= 0x80)
       if (refused) throw refusalOfMessage(refused.qos, refused.topic)
     }
