@@ -10,7 +10,7 @@ import { VERBS, type Verb } from '#lib/command-statement.ts'
 import type { PrinterView } from '#lib/control-protocol.ts'
 import { createLogger } from '#lib/logger.ts'
 import { parseTrustBundle } from '#mpf'
-import { runCourier } from '../../firmware/cloud/courier.ts'
+import { type CourierPorts, runCourier } from '../../firmware/cloud/courier.ts'
 import { IdentityStore } from '../../firmware/cloud/identity.ts'
 import { createExecuteCommand, type VerbHandler } from '../../firmware/core/commands/execute.ts'
 import { CommandLedger } from '../../firmware/core/commands/ledger.ts'
@@ -56,7 +56,9 @@ const BROKERS = {
 export type BrokerKind = keyof typeof BROKERS
 const NAMES = { fleet: 'fleet', devices: ['P-1', 'P-2'] }
 
-export const fleet = (kind: BrokerKind): Promise<Fleet> => fleetOver(BROKERS[kind])
+/** `names`: what the broker's certificate is for, beside this machine's own. */
+export const fleet = (kind: BrokerKind, names: readonly string[] = []): Promise<Fleet> =>
+  fleetOver(BROKERS[kind], names)
 
 /** A fleet over three nodes of one broker. */
 export async function clusterFleet(
@@ -68,10 +70,11 @@ export async function clusterFleet(
 
 async function fleetOver<B extends TestBroker>(
   start: (directory: string, files: BrokerFiles) => Promise<B>,
+  names: readonly string[] = [],
 ): Promise<Fleet & { readonly broker: B }> {
   const directory = await mkdtemp(join(tmpdir(), 'cloud-'))
   const tenant = await createTenant(join(directory, 'tenant'), 'test', Date.now())
-  const server = issueServer(tenant.authority, ['localhost', '127.0.0.1'], Date.now())
+  const server = issueServer(tenant.authority, ['localhost', '127.0.0.1', ...names], Date.now())
   const files = { ca: tenant.authority.certPem, cert: server.certPem, key: server.keyPem }
   const broker = await start(directory, files)
   const store = new FleetStore(join(directory, 'fleet.sqlite'))
@@ -253,11 +256,12 @@ export async function startDeskCore({ config }: Pick<Printer, 'config'>): Promis
 }
 
 /** The courier, in this process. */
-export function startCourier({
-  config,
-}: Printer): AsyncDisposable & { readonly running: Promise<void> } {
+export function startCourier(
+  { config }: Printer,
+  more: Partial<CourierPorts> = {},
+): AsyncDisposable & { readonly running: Promise<void> } {
   const ending = new AbortController()
-  const ports = { clock: systemClock, log, random: () => 0.05, version: '0.1.0' }
+  const ports = { clock: systemClock, log, random: () => 0.05, version: '0.1.0', ...more }
   const running = runCourier(config, ports, ending.signal)
   return {
     running,

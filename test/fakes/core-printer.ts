@@ -52,6 +52,8 @@ export interface SealOptions {
   readonly grantId?: Uint8Array
   readonly fileId?: Uint8Array
   readonly revision?: number
+  /** Of the metadata, beside the title and the layers. */
+  readonly info?: Readonly<Record<string, string>>
 }
 
 export function signingKey(): SigningKey {
@@ -155,7 +157,7 @@ export async function seal(
     blocks: packer.blocks([Buffer.from(text)]),
     describe: () => ({
       metadata: {
-        info: { title: 'bracket', layers: packer.layers },
+        info: { title: 'bracket', layers: packer.layers, ...options.info },
         thumbnails: [],
         geometry: undefined,
       },

@@ -21,7 +21,7 @@ export interface LinkProxy extends AsyncDisposable {
   conditions: LinkConditions
   /** `performance.now()` of the newest connection; undefined before the first. */
   readonly connectedAtMs: number | undefined
-  /** Bytes taken from the printer's side, and from the broker's. */
+  /** Bytes handed over to the broker's side, and to the printer's. */
   readonly bytes: { readonly up: number; readonly down: number }
   /** Cuts every connection. */
   drop(): void
@@ -115,13 +115,13 @@ function carry(from: Socket, to: Socket, { random, conditions, onBytes }: Carria
       queue.shift()
       transitBytes -= head.chunk.length
       to.write(head.chunk)
+      onBytes(head.chunk.length)
       if (from.isPaused() && transitBytes < MAX_IN_TRANSIT_BYTES) from.resume()
     }
     if (from.readableEnded) to.end()
   }
   from.on('data', (chunk: Buffer) => {
     const { delayMs = 0, jitterMs = 0, stallChance = 0, stallMs = 0, bytesPerS } = conditions()
-    onBytes(chunk.length)
     const stalledMs = random() < stallChance ? stallMs : 0
     const arrivalMs = performance.now() + delayMs + random() * jitterMs + stalledMs
     const wireMs = bytesPerS === undefined ? 0 : (chunk.length / bytesPerS) * 1000
