@@ -40,8 +40,10 @@ export function parseReply(line: string): Reply {
 }
 
 function parseDamage(text: string): Reply {
-  if (isNear(text, UNKNOWN_COMMAND_WORDS))
-    return { kind: 'unknownCommand', text: text.slice(UNKNOWN_COMMAND_WORDS.length) }
+  // Behind another reply where the line feed between them was damaged.
+  const at = isNear(text, UNKNOWN_COMMAND_WORDS) ? 0 : text.indexOf(UNKNOWN_COMMAND_WORDS)
+  if (at >= 0)
+    return { kind: 'unknownCommand', text: text.slice(at + UNKNOWN_COMMAND_WORDS.length) }
   const isOk = text.length <= LONGEST_OK_CHARS && (text[0] === 'o' || text[1] === 'k')
   return { kind: isOk ? 'damagedOk' : 'message', text }
 }

@@ -89,6 +89,8 @@ t.test('swallows the ok of a refused fragment whose report came damaged', async 
   const window = windowWith(2)
   const report = 'echo:Unknown commend: "n1001 G1 X0.1"'
   t.strictSame(say(window, 'ok N1 P0 B3', report, 'ok P0 B3'), ['acked', 'lost', 'nothing'])
+  const together = 'ok N461 P3 B3\u000eecho:Unknown command: "\u008aN462 M118 ~462"'
+  t.strictSame(say(window, together, 'ok P15 B3'), ['lost', 'nothing'], 'run together')
 })
 
 t.test('takes a damaged link error for one, never for a halt', async t => {
