@@ -6,7 +6,7 @@ const ADVANCED_OK = /^ok(?: N(\d{1,10}))?(?: P(\d{1,3}) B(\d{1,3}))?$/
 const RESEND = /^(?:Resend:|rs) ?N?(\d{1,10})$/
 const LAST_LINE = /Last Line: (\d{1,10})$/
 const LINK_ERRORS =
-  /^Error:(?:checksum mismatch|Line Number is not Last Line Number|No Checksum with line number|No Line Number with checksum)/
+  /^Error:(?:checksum mismatch|Line Number is not Last Line Number|No Checksum with line number|No Line Number with checksum|Serial status mismatch)/
 /** As link errors begin: one that was damaged on its way is still none that stops the machine. */
 const LINK_ERROR_WORDS = [
   'Error:checksum mismatch, Last Line: ',

@@ -103,6 +103,11 @@ t.test('takes a damaged link error for one, never for a halt', async t => {
     'nothing',
   ])
   t.equal(parseReply('Error:chegkSui mismatch, Last(Line: 6').kind, 'linkError', 'at 1 %')
+  // Seen on Marlin 2.1.2.1 under MeatPack: its receive ring is emptied, nothing is asked for.
+  t.strictSame(say(windowWith(2), 'Error:Serial status mismatch', ' T:19.37 /0.00'), [
+    'nothing',
+    'probe',
+  ])
   t.equal(parseReply('Error:Printer halted. kill() called!').kind, 'fatal')
   t.equal(parseReply('Error:Printer hcltef. kill() aalled!').kind, 'fatal', 'damaged itself')
 })
