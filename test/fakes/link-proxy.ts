@@ -34,9 +34,9 @@ const MAX_IN_TRANSIT_BYTES = 8 * 1024 * 1024
 
 export async function startLinkProxy(
   toPort: number,
-  options: LinkConditions & { readonly random: () => number },
+  options: LinkConditions & { readonly random: () => number; readonly host?: string },
 ): Promise<LinkProxy> {
-  const { random, ...conditions } = options
+  const { random, host = '127.0.0.1', ...conditions } = options
   const sockets = new Set<Socket>()
   const bytes = { up: 0, down: 0 }
   const state = { conditions: conditions as LinkConditions, isOffline: false }
@@ -63,7 +63,7 @@ export async function startLinkProxy(
       onBytes: n => (bytes.down += n),
     })
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(0, host)
   await once(server, 'listening')
   return {
     port: (server.address() as AddressInfo).port,
