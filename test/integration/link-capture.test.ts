@@ -46,7 +46,7 @@ test('nothing but TLS leaves a courier, and nothing sealed is in the clear', asy
   const desk = await printer(on, 'P-1', { endpoints })
   await using core = await startDeskCore(desk)
   const opened = Promise.withResolvers<Link>()
-  await using _ingest = await on.startIngest({
+  await using ingest = await on.startIngest({
     onLink: opened.resolve,
     onRequest: (device, payload, link) => sendBlocks(on.store, device, payload, link),
   })
@@ -70,6 +70,7 @@ test('nothing but TLS leaves a courier, and nothing sealed is in the clear', asy
   const info = { title: TITLE ?? '', label: LABEL ?? '' }
   const { bytes, offer, envelope } = await offeredJob(on, text, { recipient: desk.key, info })
   await until(() => on.store.fact('P-1', 'birth') !== undefined)
+  await ingest.value.notice('P-1', { kind: 'watch', forS: 600 })
   await (await opened.promise).publish({ topic: topicOf('P-1', 'job'), payload: envelope })
   const dropped = join(desk.directory, 'drop', `${offer.offer}.mpf`)
   const arrived = await until(() => readFile(dropped).catch(() => undefined))
