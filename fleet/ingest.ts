@@ -57,6 +57,13 @@ const headSchema = z.looseObject({
   publicKey: z.string().max(1024),
 })
 
+/** A notice without what the worker adds to it. */
+type NoticeBody = NoticeStatement extends infer Each
+  ? Each extends NoticeStatement
+    ? Omit<Each, 'v' | 'dev' | 'at'>
+    : never
+  : never
+
 export class Ingest {
   readonly #options: IngestOptions
   #link: Link | undefined
@@ -116,7 +123,7 @@ export class Ingest {
   }
 
   /** Sends a signed notice: rebirth, watch, cancel. */
-  async notice(device: string, body: Omit<NoticeStatement, 'v' | 'dev' | 'at'>): Promise<void> {
+  async notice(device: string, body: NoticeBody): Promise<void> {
     const at = Math.floor(this.#options.clock.wallMs() / 1000)
     await this.#send(device, 'notice', STATEMENT.notice, { v: 1, dev: device, ...body, at })
   }

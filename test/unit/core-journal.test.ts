@@ -1,4 +1,4 @@
-import { chmodSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
@@ -6,10 +6,11 @@ import type { JournalStep } from '../../firmware/core/journal/database.ts'
 import { Journal } from '../../firmware/core/journal/journal.ts'
 
 const GRANT = 'grant-1'
+const SEALED_TITLE = 'turbine blade 7'
 const FACTS = {
   fileId: 'f',
   manifestDigest: 'm',
-  title: 'part',
+  title: SEALED_TITLE,
   grantId: GRANT,
   usesGranted: 2,
   lines: 100,
@@ -48,9 +49,13 @@ t.test('a job and its events survive a reopening of the journal', async t => {
     state: 'printing',
     use: 1,
     ackedLine: 40,
-    title: 'part',
+    title: null,
     lines: 100,
   })
+  journal.entitle('aa', 'part')
+  t.equal(journal.job('aa').title, 'part')
+  for (const file of [path, `${path}-wal`])
+    t.notMatch(readFileSync(file, 'latin1'), SEALED_TITLE, 'a sealed title is on no disk')
   t.equal(journal.floor('manifest-sequence', 'f'), 4)
   t.equal(journal.floor('trusted-time'), 1_000)
   t.strictSame(

@@ -186,6 +186,7 @@ export class PrintEngine {
       const opened = stack.use(await openJob(id))
       if (opened.print.facts.manifestDigest !== journal.job(id).manifestDigest)
         throw new MpfError('MPF_CHANGED_MEDIA', 'another file than the one that was admitted')
+      journal.entitle(id, opened.print.facts.title)
       stack.move()
       return opened
     } catch (error) {

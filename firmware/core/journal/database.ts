@@ -67,6 +67,8 @@ const MIGRATIONS = [
      at_ms INTEGER NOT NULL
    ) STRICT;`,
   `ALTER TABLE progress ADD COLUMN boot TEXT;`,
+  // A sealed title stays sealed: it is known from the open file, in memory.
+  `UPDATE jobs SET title = NULL; ALTER TABLE jobs DROP COLUMN title;`,
 ] as const
 
 /** Where a transaction stands; tests end the process at each of these to prove nothing is half done. */

@@ -76,7 +76,6 @@ const rowSchema = z.object({
   sha256: z.string(),
   file_id: z.string().nullable(),
   manifest_digest: z.string().nullable(),
-  title: z.string().nullable(),
   grant_id: z.string().nullable(),
   uses_granted: z.int().nullable(),
   use: z.int().nullable(),
@@ -92,7 +91,7 @@ const rowSchema = z.object({
 })
 
 /** @throws ZodError when the row is not a job: the database was written by something else. */
-export function jobOfRow(row: unknown): JobRecord {
+export function jobOfRow(row: unknown, titles: ReadonlyMap<string, string>): JobRecord {
   const job = rowSchema.parse(row)
   return {
     id: job.id,
@@ -103,7 +102,7 @@ export function jobOfRow(row: unknown): JobRecord {
     sha256: job.sha256,
     fileId: job.file_id,
     manifestDigest: job.manifest_digest,
-    title: job.title,
+    title: titles.get(job.id) ?? null,
     grantId: job.grant_id,
     usesGranted: job.uses_granted,
     use: job.use,

@@ -39,6 +39,7 @@ export class Journal implements Disposable {
   readonly #stamp: () => TimeStamp
   readonly #observer: JournalObserver | undefined
   readonly #bootId: string | null
+  readonly #titles = new Map<string, string>()
   readonly #listeners = new Set<(event: EventView) => void>()
 
   /** @throws CoreError JOURNAL_FOREIGN, JOURNAL_CORRUPT. */
@@ -74,35 +75,28 @@ export class Journal implements Disposable {
 
   /** Every check passed: `ready`, with what admission learned; the floors rise in the same transaction. */
   admit(id: string, facts: AdmittedFacts, floors: readonly Floor[]): JobRecord {
+    const { fileId, manifestDigest, grantId, usesGranted, lines, layers } = facts
     const entry: EventEntry = {
       type: 'job.admitted',
       job: id,
-      message: `${facts.lines} lines in ${facts.layers} layers passed every check`,
-      detail: {
-        file: facts.fileId,
-        manifest: facts.manifestDigest,
-        grant: facts.grantId,
-        usesGranted: facts.usesGranted,
-      },
+      message: `${lines} lines in ${layers} layers passed every check`,
+      detail: { file: fileId, manifest: manifestDigest, grant: grantId, usesGranted },
     }
     this.#commit(entry, () => {
       this.#move(id, 'admitted')
       statement(
         this.#database,
-        `UPDATE jobs SET file_id = ?, manifest_digest = ?, title = ?, grant_id = ?, uses_granted = ?, lines = ?, layers = ? WHERE id = ?`,
-      ).run(
-        facts.fileId,
-        facts.manifestDigest,
-        facts.title,
-        facts.grantId,
-        facts.usesGranted,
-        facts.lines,
-        facts.layers,
-        id,
-      )
+        `UPDATE jobs SET file_id = ?, manifest_digest = ?, grant_id = ?, uses_granted = ?, lines = ?, layers = ? WHERE id = ?`,
+      ).run(fileId, manifestDigest, grantId, usesGranted, lines, layers, id)
       for (const floor of floors) raiseFloor(this.#database, floor)
     })
+    this.entitle(id, facts.title)
     return this.job(id)
+  }
+
+  /** What the job's file says it is: sealed, so that it is kept in memory only, until the file is opened again. */
+  entitle(id: string, title: string | null): void {
+    if (title !== null) this.#titles.set(id, title)
   }
 
   /**
@@ -181,7 +175,7 @@ export class Journal implements Disposable {
   job(id: string): JobRecord {
     const row = statement(this.#database, `${SELECT_JOBS} WHERE jobs.id = ?`).get(id)
     if (row === undefined) throw new CoreError('JOB_UNKNOWN', `no job ${id}`)
-    return jobOfRow(row)
+    return jobOfRow(row, this.#titles)
   }
 
   /** The one job whose id starts with `prefix`. @throws CoreError JOB_UNKNOWN, JOB_AMBIGUOUS. */
@@ -192,7 +186,7 @@ export class Journal implements Disposable {
     ).all(prefix, prefix)
     if (rows.length > 1) throw new CoreError('JOB_AMBIGUOUS', `several jobs start with ${prefix}`)
     if (rows[0] === undefined) throw new CoreError('JOB_UNKNOWN', `no job ${prefix}`)
-    return jobOfRow(rows[0])
+    return jobOfRow(rows[0], this.#titles)
   }
 
   /** Jobs in order of arrival, all or those in one of `states`; the newest `limit` of them. */
@@ -202,7 +196,7 @@ export class Journal implements Disposable {
       this.#database,
       `${SELECT_JOBS} ${where} ORDER BY arrival DESC LIMIT ?`,
     ).all(...(states ?? []), limit)
-    return rows.map(jobOfRow).reverse()
+    return rows.map(row => jobOfRow(row, this.#titles)).reverse()
   }
 
   hasJob(id: string): boolean {
