@@ -1,6 +1,6 @@
 /** The parts of the core that stand before anything runs: opened in order, closed in reverse. */
 
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '#config'
@@ -16,6 +16,7 @@ import { finishWipe } from './commands/wipe.ts'
 import { windowLinesOf } from './engine/dialect-words.ts'
 import { Machine } from './engine/machine.ts'
 import type { OpenMachineController } from './engine/machine-options.ts'
+import { powerCutOf } from './engine/power-relay.ts'
 import { FlightRecords } from './flight-records.ts'
 import { GrantStore } from './grant-store.ts'
 import type { JournalObserver } from './journal/database.ts'
@@ -143,11 +144,6 @@ export async function prepareParts(
   const made = { config, ports, journal, time, spool, machine, tasks, openJob, reports }
   const settings = new Settings(config, ledger, ports.readConfig)
   return { ...made, settings, keys, directories, trust, grants, ledger, signer }
-}
-
-/** A write to sysfs takes effect before it returns. */
-function powerCutOf({ powerRelay }: Config['printer']['safety']): (() => void) | undefined {
-  return powerRelay && (() => writeFileSync(powerRelay.file, powerRelay.cut))
 }
 
 /** What admission holds a file against, as it is at that moment. */

@@ -6,6 +6,7 @@ import { CoreError } from '../errors.ts'
 import { controllerView, offlineView } from './controller-view.ts'
 import { wordsOf } from './dialect-words.ts'
 import type { MachineOptions, StopReport } from './machine-options.ts'
+import { isCut } from './power-relay.ts'
 import { stopStatement } from './stop-layers.ts'
 import { attempt, holdOthers, runAll, switchOff } from './switch-off.ts'
 import { waitFor } from './time-limit.ts'
@@ -144,31 +145,18 @@ export class Machine implements AsyncDisposable {
    * that it halted, the safety relay cuts the power. @throws CoreError PRINTER_OFFLINE.
    */
   async emergencyStop(): Promise<StopReport> {
-    const { clock, cutPower } = this.#options
+    const { clock, cutPower, journal } = this.#options
     const controller = cutPower ? this.#controller : this.controller
     const stopLayers = this.stopLayers()
     const calledMs = clock.nowMs()
     const outcome = (await controller?.emergencyStop()) ?? 'unconfirmed'
-    const isPowerCut = outcome !== 'halted' && cutPower !== undefined && this.#cutPower(cutPower)
+    const isPowerCut = outcome !== 'halted' && cutPower !== undefined && isCut(cutPower, journal)
     const latencyMs = Math.round(clock.nowMs() - calledMs)
     if (controller) {
       await this.#keepRecord(controller)
       await this.#drop(controller)
     }
     return { latencyMs, stopLayers, outcome, isPowerCut }
-  }
-
-  #cutPower(cutPower: () => void): boolean {
-    const { journal } = this.#options
-    try {
-      cutPower()
-      journal.record({ type: 'printer.power_cut', message: 'the safety relay is open' })
-      return true
-    } catch (error) {
-      const message = error instanceof Error ? error.message : 'not written'
-      journal.record({ type: 'printer.power_cut', code: 'PRINTER_RELAY', message })
-      return false
-    }
   }
 
   /** Runs `commands` one after the other, each on the controller it is for; each is acknowledged before the next. @throws DriverError; `signal.reason`. */
