@@ -1,6 +1,7 @@
 /** Signed commands on their way to the core: handed over, answered, and kept for a core that is away or died over them. */
 
 import { z } from 'zod'
+import type { Slot } from '#lib/slot.ts'
 import type { CoreClient } from './core-client.ts'
 import type { CourierState } from './courier.ts'
 import { CloudError } from './errors.ts'
@@ -15,7 +16,7 @@ const KEPT = 'commands-kept'
 
 type Core = Pick<CoreClient, 'request' | 'isEnded'>
 type Shared = Pick<CourierState, 'outbox'> & {
-  readonly whenCore: (signal: AbortSignal) => Promise<Core>
+  readonly core: Pick<Slot<Core>, 'when'>
   readonly sender: Pick<CourierState['sender'], 'added'>
   readonly ports: Pick<CourierState['ports'], 'log' | 'clock'>
 }
@@ -39,7 +40,7 @@ export class Commands {
     this.#expectRoom()
     const text = Buffer.from(envelope).toString('base64')
     const waiting = AbortSignal.timeout(COMMAND_WAIT_MS)
-    const core = await this.#state.whenCore(waiting).catch(() => undefined)
+    const core = await this.#state.core.when(waiting).catch(() => undefined)
     if (core && (await this.#handOver(core, text))) return
     const kept = this.#kept()
     if (kept.length < MOST_KEPT) this.#keep([...kept, text])

@@ -8,6 +8,7 @@ import type { Clock } from '#lib/clock.ts'
 import type { PrinterView } from '#lib/control-protocol.ts'
 import type { Logger } from '#lib/logger.ts'
 import { SentRing } from '#lib/sent-ring.ts'
+import { Slot } from '#lib/slot.ts'
 import { TaskGroup } from '#lib/task-group.ts'
 import { CloudLink } from './cloud-link.ts'
 import { type CoreClient, connectCore } from './core-client.ts'
@@ -48,13 +49,12 @@ export interface CourierState {
   readonly boot: string
   readonly session: number
   readonly ring: SentRing
-  /** The core while it is connected, and what it last told. */
-  core: CoreClient | undefined
+  /** The core while it is connected. */
+  readonly core: Slot<CoreClient>
+  /** What it last told. */
   view: PrinterView | undefined
   /** Trusted time: the core's, carried on by the wall clock's difference. */
   nowMs(): number
-  /** The core's connection as soon as there is one. */
-  whenCore(signal: AbortSignal): Promise<CoreClient>
 }
 
 const CORE_RETRY_MS = 500
@@ -105,8 +105,6 @@ async function createState(made: Made): Promise<CourierState> {
   const boot = await bootId()
   const sch = schemaHash(dictionaryOf(made.cloud.tier))
   let known: { readonly atMs: number; readonly sinceMs: number } | undefined
-  let arrival = Promise.withResolvers<void>()
-  let core: CoreClient | undefined
   let view: PrinterView | undefined
   const nowMs = () =>
     known ? known.atMs + (clock.nowMs() - known.sinceMs) : Math.trunc(clock.wallMs())
@@ -128,35 +126,13 @@ async function createState(made: Made): Promise<CourierState> {
   })
   return {
     ...made,
-    ...{ boot, reports, sender, nowMs },
-    get core() {
-      return core
-    },
-    set core(client) {
-      core = client
-      if (client) arrival.resolve()
-      else arrival = Promise.withResolvers()
-    },
+    ...{ boot, reports, sender, nowMs, core: new Slot() },
     get view() {
       return view
     },
     set view(next) {
       view = next
       if (next) known = { atMs: next.clock.nowMs, sinceMs: clock.nowMs() }
-    },
-    async whenCore(waiting) {
-      const gone = Promise.withResolvers<never>()
-      const onAbort = () => gone.reject(waiting.reason)
-      waiting.addEventListener('abort', onAbort, { once: true })
-      try {
-        while (!core) {
-          waiting.throwIfAborted()
-          await Promise.race([arrival.promise, gone.promise])
-        }
-        return core
-      } finally {
-        waiting.removeEventListener('abort', onAbort)
-      }
     },
   }
 }
@@ -178,7 +154,7 @@ async function keepCore(state: CourierState, link: CloudLink, signal: AbortSigna
       if (!(error instanceof CloudError) || error.code !== 'CLOUD_CORE') throw error
       log.debug({ err: error }, 'no core')
     } finally {
-      state.core = undefined
+      state.core.clear()
     }
     await clock.sleep(CORE_RETRY_MS, signal).catch(() => undefined)
   }
@@ -206,7 +182,7 @@ async function serveCore(state: CourierState, link: CloudLink, signal: AbortSign
     },
   })
   link.pump = pump
-  state.core = core
+  state.core.put(core)
   await link.coreConnected(core)
   await using tasks = new TaskGroup(signal)
   const running = pump

@@ -159,13 +159,15 @@ export class Presence {
   /** The size it told of. */
   async #checkpoint(signal: AbortSignal): Promise<number | undefined> {
     try {
-      const core = await this.#state.whenCore(signal)
+      const core = await this.#state.core.when(signal)
       const head = await core.request('log.checkpoint', {})
       await this.#publish('audit/cp', { v: 1, ...head }, true)
       return head.size
     } catch (error) {
-      if (signal.aborted || error instanceof CloudError) return undefined
-      throw error
+      if (signal.aborted) return undefined
+      if (!(error instanceof CloudError)) throw error
+      this.#state.ports.log.warn({ err: error }, 'the head of the log was not told')
+      return undefined
     }
   }
 

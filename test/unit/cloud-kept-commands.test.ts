@@ -27,7 +27,12 @@ function desk(t: Test, path: string, whenCore: () => Promise<Core>) {
   const verbs: (string | null)[] = []
   const log = createLogger({ name: 'test', level: 'silent' })
   const clock = fakeClock()
-  const state = { outbox, sender: { added: () => undefined }, ports: { log, clock }, whenCore }
+  const state = {
+    outbox,
+    sender: { added: () => undefined },
+    ports: { log, clock },
+    core: { when: whenCore },
+  }
   return { outbox, clock, verbs, commands: new Commands(state, verb => verbs.push(verb)) }
 }
 
