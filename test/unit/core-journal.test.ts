@@ -42,7 +42,7 @@ t.test('a job and its events survive a reopening of the journal', async t => {
     using journal = journalAt(path)
     readyJob(journal, 'aa')
     journal.chargeAndStart('aa', GRANT, 2)
-    journal.checkpoint('aa', 40)
+    await journal.checkpoint('aa', 40)
   }
   using journal = journalAt(path)
   t.match(journal.job('aa'), {
@@ -130,8 +130,8 @@ t.test('a fault at any step before the commit leaves state and log as they were'
 t.test('progress never goes back', async t => {
   using journal = journalAt(join(t.testdir(), 'journal'))
   readyJob(journal, 'aa')
-  journal.checkpoint('aa', 30)
-  journal.checkpoint('aa', 20)
+  await journal.checkpoint('aa', 30)
+  await journal.checkpoint('aa', 20)
   t.equal(journal.job('aa').ackedLine, 30)
 })
 

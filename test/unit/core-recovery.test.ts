@@ -10,7 +10,7 @@ const bench = () => engineBench(t.testdir(), { blocks: ['G28\n'] })
 t.test('a job left printing fails with what is known of it, and the heaters go off', async t => {
   await using b = await bench()
   b.journal.chargeAndStart('aa', 'grant', 1)
-  b.journal.checkpoint('aa', 7)
+  await b.journal.checkpoint('aa', 7)
   await recover(b, never)
   const job = b.journal.job('aa')
   t.match(job, { state: 'failed', code: 'JOB_INTERRUPTED', use: 1, ackedLine: 7 })

@@ -27,7 +27,7 @@ async function interrupted(options: Partial<BenchOptions> = {}): Promise<Bench> 
     ...options,
   })
   b.journal.chargeAndStart('aa', 'grant', 1)
-  b.journal.checkpoint('aa', LAST_LINE)
+  await b.journal.checkpoint('aa', LAST_LINE)
   await recover(b, never)
   return b
 }

@@ -236,11 +236,8 @@ export class PrintRun {
     if (nowMs - this.#checkpointAtMs < waitMs) return
     this.#checkpointAtMs = nowMs
     this.#checkpointLayer = layer
-    try {
-      journal.checkpoint(this.job, this.#ackedLine)
-    } catch (error) {
-      this.#abort.abort(error) // a print nobody can record any more does not go on
-    }
+    // Never awaited here: the driver's loop waits for no disk. A print nobody can record any more does not go on.
+    void journal.checkpoint(this.job, this.#ackedLine).catch(error => this.#abort.abort(error))
   }
 
   #stopTimer(): void {

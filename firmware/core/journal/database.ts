@@ -139,6 +139,16 @@ export function transact<T>(
   }
 }
 
+/** As `transact`, but returns before it is durable: WriteAhead makes it so. Only between other transactions. */
+export function transactAhead(database: DatabaseSync, body: () => void): void {
+  database.exec('PRAGMA synchronous = NORMAL')
+  try {
+    transact(database, undefined, body)
+  } finally {
+    database.exec('PRAGMA synchronous = FULL')
+  }
+}
+
 /** SQLITE_BUSY, alone or in the low byte of an extended code. */
 function isBusy(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === 5

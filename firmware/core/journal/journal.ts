@@ -5,7 +5,13 @@ import { z } from 'zod'
 import type { EventView, JobState } from '#lib/control-protocol.ts'
 import { MpfError } from '#mpf'
 import { CoreError } from '../errors.ts'
-import { type JournalObserver, openDatabase, statement, transact } from './database.ts'
+import {
+  type JournalObserver,
+  openDatabase,
+  statement,
+  transact,
+  transactAhead,
+} from './database.ts'
 import { type ChainVerdict, EventLog, type TimeStamp } from './event-log.ts'
 import type { EventEntry } from './events.ts'
 import { type Floor, type FloorKind, raiseFloor, readFloor } from './floors.ts'
@@ -19,6 +25,7 @@ import {
 } from './job-record.ts'
 import { isFinal, type JobEvent, stateAfter } from './job-states.ts'
 import { dropSighting, keepSighting, wasSighted } from './sightings.ts'
+import { WriteAhead } from './write-ahead.ts'
 
 const usedRow = z.object({ used: z.int() })
 
@@ -35,6 +42,7 @@ export interface JournalOptions {
 
 export class Journal implements Disposable {
   readonly #database: DatabaseSync
+  readonly #ahead: WriteAhead
   readonly #events: EventLog
   readonly #stamp: () => TimeStamp
   readonly #observer: JournalObserver | undefined
@@ -45,6 +53,7 @@ export class Journal implements Disposable {
   /** @throws CoreError JOURNAL_FOREIGN, JOURNAL_CORRUPT. */
   constructor(options: JournalOptions) {
     this.#database = openDatabase(options.path)
+    this.#ahead = new WriteAhead(options.path)
     this.#events = new EventLog(this.#database)
     this.#stamp = options.stamp
     this.#observer = options.observer
@@ -53,6 +62,7 @@ export class Journal implements Disposable {
 
   [Symbol.dispose](): void {
     this.#database.close()
+    this.#ahead[Symbol.dispose]()
   }
 
   /** Records an event that changes no job. Returns once it is durable. @throws CoreError JOURNAL_WRITE. */
@@ -160,9 +170,13 @@ export class Journal implements Disposable {
     return this.job(id)
   }
 
-  /** Keeps the last acknowledged line durably: one page of flash, so call it seldom. @throws CoreError JOURNAL_WRITE. */
-  checkpoint(id: string, ackedLine: number): void {
-    transact(this.#database, undefined, () => this.#keepProgress(id, ackedLine))
+  /**
+   * Keeps the last acknowledged line: one page of flash, so call it seldom. Resolves once it is durable; this thread does not wait
+   * for the disk. Rejects with CoreError JOURNAL_WRITE.
+   */
+  async checkpoint(id: string, ackedLine: number): Promise<void> {
+    transactAhead(this.#database, () => this.#keepProgress(id, ackedLine))
+    await this.#ahead.sync()
     this.#observer?.step('checkpointed')
   }
 
