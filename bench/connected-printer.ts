@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { type Fleet, type Printer, printer } from '../test/fakes/cloud-bench.ts'
+import { prioritise } from './priorities.ts'
 import { type Board, startBoard } from './streaming-rivals.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -76,6 +77,8 @@ export class ConnectedPrinter implements AsyncDisposable {
     const core = spawn(join(ROOT, 'bin/mpfd'), ['--config', place('config.json')], {
       stdio: ['ignore', 'ignore', 'inherit'],
     })
+    // The board is hardware: nothing here may make it late.
+    for (const pid of [core.pid, board.pid]) prioritise(pid ?? 0, 'mpfd')
     stack.defer(async () => {
       core.kill('SIGKILL')
       if (core.exitCode === null && core.signalCode === null) await once(core, 'exit')

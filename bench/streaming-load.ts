@@ -16,6 +16,7 @@ import {
 } from '../test/fakes/link-processes.ts'
 import { sharedPath } from '../test/shared.ts'
 import { ConnectedPrinter } from './connected-printer.ts'
+import { prioritise } from './priorities.ts'
 import { type BenchContext, median, type Row } from './row.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -53,7 +54,7 @@ export async function* loadRows(context: BenchContext): AsyncGenerator<Row, void
   }
   const of = (runs: readonly Measured[], pick: (one: Measured) => number) => median(runs.map(pick))
   const [p50, p999] = [of(loaded, run => run.p50), of(loaded, run => run.p999)]
-  const note = `${WINDOW_S} s at ${SPEED} times the machine's pace; courier draining ${EVENTS} events (${of(loaded, run => run.drained)} acknowledged), tar unpacking a release in a loop; broker and fleet end on the same two cores`
+  const note = `${WINDOW_S} s at ${SPEED} times the machine's pace; courier draining ${EVENTS} events (${of(loaded, run => run.drained)} acknowledged), tar unpacking a release in a loop; priorities as the units give them; broker and fleet end on the same two cores`
   yield {
     id: 'S4',
     what: 'ok -> next write while the courier drains 100 k events and a release is unpacked',
@@ -98,8 +99,11 @@ async function measure(
   const printing = stack.use(await ConnectedPrinter.start(on, place))
   await printing.print(gcode)
   if (journal !== undefined) {
-    stack.use(startIngestProcess(on))
-    stack.use(startCourierProcess(printing.desk))
+    const beside = [
+      stack.use(startIngestProcess(on)),
+      stack.use(startCourierProcess(printing.desk)),
+    ]
+    for (const { pid } of beside) prioritise(pid, 'mpfd-cloud')
     stack.use(unpackForever(context, on.directory))
   }
   await sleep(WINDOW_S * 1000)

@@ -16,6 +16,7 @@ const SIMULATOR = fileURLToPath(new URL('../drivers/sim/main.ts', import.meta.ur
 
 /** A simulated board in a process of its own. */
 export interface Board {
+  readonly pid: number
   readonly port: string
   /** Ends it, once, and tells whether its moves were exactly `lines`, and how often its planner ran dry. */
   end(
@@ -52,6 +53,7 @@ export async function startBoard(args: readonly string[]): Promise<Board> {
   }
   let concluded: Promise<BoardSummary> | undefined
   return {
+    pid: child.pid ?? 0,
     port,
     end: async lines => {
       concluded ??= conclude()
