@@ -8,7 +8,7 @@ import { keepCosignature } from './cosignature.ts'
 import type { CourierState } from './courier.ts'
 import { type DownlinkHandlers, takeMessage } from './downlink.ts'
 import { CloudError } from './errors.ts'
-import type { EventsPump } from './events-pump.ts'
+import { type EventsPump, PAGE } from './events-pump.ts'
 import type { SlotIdentity } from './identity.ts'
 import { type Link, openLink } from './mqtt-link.ts'
 import { Presence } from './presence.ts'
@@ -91,7 +91,7 @@ export class CloudLink {
   async coreConnected(core: CoreClient): Promise<void> {
     await this.#commands.coreConnected(core)
     await this.#transfers?.reconcile(async after => {
-      const { events } = await core.request('events.list', { after, limit: 200 })
+      const { events } = await core.request('events.list', { after, limit: PAGE })
       return events
     })
   }

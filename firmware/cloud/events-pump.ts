@@ -6,7 +6,8 @@ import { CloudError } from './errors.ts'
 import { type OcsfDevice, ocsfRecord } from './ocsf.ts'
 import type { Outbox } from './outbox.ts'
 
-const PAGE = 200
+/** The core reads and answers a page between two lines of a print: two milliseconds of it at most. */
+export const PAGE = 40
 
 export interface PumpOptions {
   readonly outbox: Outbox

@@ -14,7 +14,7 @@ import { CoreError, coreFault } from './errors.ts'
 import type { Journal } from './journal/journal.ts'
 
 /** Entries hashed before other work gets its turn. */
-const SLICE = 256
+const SLICE = 64
 
 export interface LogSigner {
   /** Ed25519; also signs the results of commands. */

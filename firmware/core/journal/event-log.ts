@@ -26,7 +26,7 @@ export interface ChainVerdict {
 }
 
 /** Entries verified before other work gets its turn: a long log must not stall a running print. */
-const VERIFY_SLICE = 256
+const VERIFY_SLICE = 64
 const COLUMNS = 'sequence, at_ms, clock, type, severity, job, code, message, detail, hash'
 
 const SELECTED = COLUMNS.replace('at_ms', 'at_ms AS atMs')
