@@ -36,15 +36,19 @@ const LOOK_MS = 5
 export async function* fileRows(context: BenchContext): AsyncGenerator<Row> {
   await using on = await fleet('mosquitto')
   await using line = await startLinkProxy(on.broker.port, { random: Math.random })
-  const desk = await printer(on, 'P-1', { endpoints: [`mqtts://localhost:${line.port}`] })
-  await using _core = await startDeskCore(desk)
+  line.conditions = { delayMs: RTT_MS / 2 }
+  await using near = await startPrinter(await printer(on, 'P-1'))
+  const endpoints = [`mqtts://localhost:${line.port}`]
+  await using far = await startPrinter(await printer(on, 'P-2', { endpoints }))
   await using _ingest = startIngestProcess(on)
-  await using _courier = startCourierProcess(desk)
   context.say('C4: sealing a file')
   const gcode = join(context.directory, 'noise.gcode')
   await writeFile(gcode, noisyProgram())
-  const sealed = await sealFor(on, desk, gcode)
-  const megabytes = (await stat(sealed)).size / MB
+  const sealed = {
+    near: await sealFor(on, near.desk, gcode),
+    far: await sealFor(on, far.desk, gcode),
+  }
+  const megabytes = (await stat(sealed.near)).size / MB
   const rates = {
     ours: [] as number[],
     far: [] as number[],
@@ -52,18 +56,17 @@ export async function* fileRows(context: BenchContext): AsyncGenerator<Row> {
     pub: [] as number[],
   }
   // The first also waits for courier and worker to be connected.
-  await transfer(on, desk, sealed)
+  await transfer(on, near.desk, sealed.near)
+  await transfer(on, far.desk, sealed.far)
   for (let i = 0; i < context.runs; i++) {
-    line.conditions = {}
-    rates.ours.push(megabytes / (await transfer(on, desk, sealed)))
-    line.conditions = { delayMs: RTT_MS / 2 }
-    rates.far.push(megabytes / (await transfer(on, desk, sealed)))
-    rates.curl.push(megabytes / (await download(on, sealed)))
-    rates.pub.push(megabytes / (await publish(on, sealed)))
+    rates.ours.push(megabytes / (await transfer(on, near.desk, sealed.near)))
+    rates.far.push(megabytes / (await transfer(on, far.desk, sealed.far)))
+    rates.curl.push(megabytes / (await download(on, sealed.near)))
+    rates.pub.push(megabytes / (await publish(on, sealed.near)))
     const shown = Object.entries(rates).map(([name, all]) => `${name} ${all.at(-1)?.toFixed(1)}`)
     context.say(`C4 run ${i + 1}, MB/s: ${shown.join(', ')}`)
   }
-  const [ours, far] = [median(rates.ours), median(rates.far)]
+  const [ours, slow] = [median(rates.ours), median(rates.far)]
   const [curl, pub] = [median(rates.curl), median(rates.pub)]
   yield {
     id: 'C4',
@@ -80,11 +83,20 @@ export async function* fileRows(context: BenchContext): AsyncGenerator<Row> {
     id: 'C4',
     what: `the same at ${RTT_MS} ms round trip`,
     peer: `the broker's window (${MAX_WINDOW} messages in flight: ${windowMb.toFixed(0)} MB/s) or the loopback figure, the lower`,
-    ratio: far / limit,
-    figure: `${far.toFixed(1)} MB/s of ${limit.toFixed(1)}`,
+    ratio: slow / limit,
+    figure: `${slow.toFixed(1)} MB/s of ${limit.toFixed(1)}`,
     owed: '>= 90 % of the limit',
-    isMet: far >= 0.9 * limit,
+    isMet: slow >= 0.9 * limit,
   }
+}
+
+/** Core and courier of one printer. */
+async function startPrinter(desk: Printer): Promise<{ readonly desk: Printer } & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack()
+  stack.use(await startDeskCore(desk))
+  stack.use(startCourierProcess(desk))
+  const lifetime = stack.move()
+  return { desk, [Symbol.asyncDispose]: () => lifetime.disposeAsync() }
 }
 
 function noisyProgram(): string {
