@@ -21,7 +21,7 @@ const PRINT_S = 60
 /** Beyond homing, heating and the events of a beginning print. */
 const MOVING_LINE = 100
 const WEAR_S = 120
-const IDLE_S = 10
+const IDLE_S = 30
 const EVENTS = 365_000
 const TICKS_PER_S = 100
 
