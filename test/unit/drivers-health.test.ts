@@ -14,6 +14,7 @@ import { defaultTuning } from '../../drivers/tuning.ts'
 import { acknowledge, settle } from '../../drivers/window/acknowledge.ts'
 import { append, createWindow, takeRewound } from '../../drivers/window/send-window.ts'
 import { fakeClock } from '../fakes/core-clock.ts'
+import { fakeLink } from '../fakes/drivers-link.ts'
 
 t.test('percentiles are never too low and at most a bucket too high', async t => {
   const histogram = new LatencyHistogram()
@@ -146,15 +147,7 @@ t.test('asks for one status report at a time', async t => {
   const conversation = new Conversation({
     ...{ clock, dialect: grbl, tuning: grbl.tuning, isCompact: false, onEvent: () => undefined },
     health: new Health(clock, 115_200, () => undefined),
-    link: {
-      path: '',
-      hasResetLine: false,
-      write: text => written.push(text) > 0,
-      checkPresence: () => undefined,
-      drained: async () => undefined,
-      pulseReset: async () => undefined,
-      close: async () => undefined,
-    },
+    link: fakeLink(written),
   })
   conversation.askStatus()
   conversation.askStatus()
