@@ -13,8 +13,8 @@ export function parseGrblReply(line: string): Reply {
   if (text === 'ok') return PLAIN_OK
   if (text === '') return { kind: 'echo', text }
   if (text.startsWith('<')) return parseStatus(text)
-  if (/^error:\d{1,3}$/.test(text)) return { kind: 'refused', text, isAcknowledgement: true }
-  if (/^ALARM:\d{1,2}$/.test(text)) return { kind: 'fatal', text }
+  if (text.startsWith('error:')) return { kind: 'refused', text, isAcknowledgement: true }
+  if (text.startsWith('ALARM:')) return { kind: 'fatal', text }
   if (/^Grbl(?:HAL)? \d/i.test(text)) return START
   if (text.startsWith('[')) return parseFeedback(text)
   return { kind: 'message', text }

@@ -2,7 +2,9 @@
 import type { Temperature, Temperatures } from '../controller.ts'
 import { PLAIN_OK, type Reply, START } from '../reply.ts'
 
-const ADVANCED_OK = /^ok(?: N(\d{1,10}))?(?: P(\d{1,3}) B(\d{1,3}))?$/
+const ADVANCED_OK = /^ok(?: N(\d{1,10}))?(?: P(\d{1,3}) B(\d{1,3}))? *$/
+/** However the temperatures behind it are written: this M105 was executed. */
+const OK_TEMPERATURES = /^ok (?:T\d?|B|C):/
 const RESEND = /^(?:Resend:|rs) ?N?(\d{1,10})$/
 const LAST_LINE = /Last Line: (\d{1,10})$/
 const LINK_ERRORS =
@@ -23,7 +25,13 @@ const UNKNOWN_COMMAND = /^echo:Unknown command: "(.*)"$/
 const UNKNOWN_COMMAND_WORDS = 'echo:Unknown command: "'
 const BUSY = /^echo:busy: (.+)$/
 const CAPABILITY = /^Cap:([A-Z0-9_]+):([01])$/
-const POSITION = /^X:(-?\d+\.\d+) Y:(-?\d+\.\d+) Z:(-?\d+\.\d+) E:(-?\d+\.\d+)/
+/** Further axes are named between Z and E. */
+const POSITION =
+  /^X:(-?\d+\.\d+) Y:(-?\d+\.\d+) Z:(-?\d+\.\d+)(?: [A-DF-Z]:-?\d+\.\d+)* E:(-?\d+\.\d+)/
+/** Prusa's 8-bit firmware while it waits for heat, and nothing else then: without a target, the extruder's number behind it. */
+const BARE_HEATING = /^T:-?\d+\.\d+ E:\d+(?: |$)/
+/** A board that resets may begin with noise. */
+const STARTED = /^[^ -~]*start$/
 const HEATER = /(?:^|\s)(T\d?|B|C):(-?\d+(?:\.\d+)?) ?\/(-?\d+(?:\.\d+)?)/g
 const FIELD_START = /(?:^| )([A-Z][A-Z_]+):/g
 // These need no `Error:` before them to mean that the machine has stopped (Marlin language_en.h, temperature.cpp).
@@ -58,8 +66,8 @@ function parseOk(text: string): Reply {
       plannerFree: numberOf(fields[2]),
       queueFree: numberOf(fields[3]),
     }
-  const temperatures = text.startsWith('ok ') ? parseTemperatures(text) : undefined
-  if (temperatures) return { kind: 'okTemperatures', temperatures }
+  if (OK_TEMPERATURES.test(text))
+    return { kind: 'okTemperatures', temperatures: parseTemperatures(text) ?? {} }
   // Looks like an acknowledgement but is none we know: taken for damaged, because an ok too few is safe and one too many is not.
   return parseDamage(text)
 }
@@ -88,7 +96,7 @@ function parseAlarm(text: string): Reply | undefined {
     return { kind: 'fatal', text }
   }
   if (text.startsWith('!!') || FATAL.test(text)) return { kind: 'fatal', text }
-  return text === 'start' ? START : undefined
+  return STARTED.test(text) ? START : undefined
 }
 
 /** Whether `text` begins with `words`, a few of them damaged. */
@@ -113,6 +121,7 @@ function parseReport(text: string): Reply | undefined {
     return { kind: 'capability', name: capability[1] ?? '', isPresent: capability[2] === '1' }
   if (text.startsWith('FIRMWARE_NAME:')) return { kind: 'firmware', fields: parseFields(text) }
   if (DAMAGED_OK_TEMPERATURES.test(text)) return { kind: 'damagedOk', text }
+  if (BARE_HEATING.test(text)) return { kind: 'busy', reason: 'heating' }
   const temperatures = parseTemperatures(text)
   return temperatures && { kind: 'temperatures', temperatures, isWaiting: / W:/.test(text) }
 }

@@ -3,6 +3,8 @@ import type { Codec, Dialect } from '../dialect.ts'
 import { marlinCodec } from '../marlin/codec.ts'
 import { marlin } from '../marlin/dialect.ts'
 import { identityBy } from '../marlin/identity.ts'
+import { parseReply } from '../marlin/replies.ts'
+import { START } from '../reply.ts'
 import { defaultTuning } from '../tuning.ts'
 
 /** PrusaLink keeps as many: after a crash or a filament change the firmware goes back to lines it had acknowledged. */
@@ -15,9 +17,13 @@ const prusaCodec: Codec = {
   isEmergencyCommand: () => false,
 }
 
+/** Power panic: its supply fails, and whatever is sent from here on is dropped (power_panic.cpp). */
+const POWER_PANIC = /^INT4\r?$/
+
 export const prusa: Dialect = {
   ...marlin,
   name: 'prusa',
+  parseReply: line => (POWER_PANIC.test(line) ? START : parseReply(line)),
   rules: { okAfterResend: 'always', historyLines: HISTORY_LINES, mark: 'temperatures' },
   codec: prusaCodec,
   identification: {

@@ -34,11 +34,14 @@ function codecOf(frame: Frame): Codec {
 }
 
 function parseReprapReply(line: string): Reply {
-  if (/^Emergency Stop/i.test(line)) return { kind: 'fatal', text: line }
+  const text = line.endsWith('\r') ? line.slice(0, -1) : line
+  if (/^Emergency Stop/i.test(text)) return { kind: 'fatal', text }
   // Ours, or the tail of a line that noise cut in two: told apart by its text.
-  const unknown = /^Error: Bad command: (.*)$/.exec(line)?.[1]
+  const unknown = /^Error: Bad command: (.*)$/.exec(text)?.[1]
   if (unknown !== undefined) return { kind: 'unknownCommand', text: unknown }
-  const reply = parseReply(line)
+  const reply = parseReply(text)
+  // It reports of its own accord only while it waits for heat (GCodes.cpp, CheckReportDue).
+  if (reply.kind === 'temperatures') return { ...reply, isWaiting: true }
   if (reply.kind !== 'fatal' || !/^Error: /.test(reply.text)) return reply
   // `Error: ...` is how it refuses one command; an ok follows.
   return { kind: 'refused', text: reply.text, isAcknowledgement: false }

@@ -28,7 +28,7 @@ export function eventOf(reply: Reply): ControllerEvent | undefined {
 
 /** True for what a controller says while a command takes long. Heating waits report so, and nothing else, on builds without busy lines. */
 export function isWorking(reply: Reply): boolean {
-  if (reply.kind === 'status') return /^(?:Run|Jog|Home|Hold|Door)/.test(reply.state)
+  if (reply.kind === 'status') return /^(?:Run|Jog|Home|Hold|Door|Tool)/.test(reply.state)
   return reply.kind === 'busy' || (reply.kind === 'temperatures' && reply.isWaiting)
 }
 

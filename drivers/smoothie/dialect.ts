@@ -44,7 +44,7 @@ export const smoothie: Dialect = {
   },
   stop: {
     bytes: () => `${HALT}\nM112\n`,
-    isHalted: line => line.startsWith('HALTED') || line.includes('Emergency Stop Requested'),
+    isHalted: line => /^(?:HALTED|ALARM:)|Emergency Stop Requested/.test(line),
     flush: undefined,
   },
 }
