@@ -114,7 +114,10 @@ export interface Controller extends AsyncDisposable {
    */
   command(text: string, options?: { readonly signal?: AbortSignal }): Promise<readonly string[]>
 
-  /** The strongest stop this controller has: emergency bytes, then close. Resolves when nothing can be in flight any more. */
+  /**
+   * The strongest stop this controller has; nothing else can be asked of it afterwards. Resolves once the outcome is known: before the port is
+   * closed, which a board that reads no more can hold up for half a minute.
+   */
   emergencyStop(): Promise<StopOutcome>
 }
 

@@ -30,8 +30,8 @@ export interface SerialLink {
   checkPresence(): void
   /** Resolves when everything written has left the kernel, or the port is gone. */
   drained(): Promise<void>
-  /** Pulses DTR: resets the boards wired that way. Best effort, never throws. */
-  pulseReset(): Promise<void>
+  /** Pulses DTR: resets the boards wired that way. Resolves with whether the port took it; never throws. */
+  pulseReset(): Promise<boolean>
   /** Idempotent; never throws. */
   close(): Promise<void>
 }
@@ -121,9 +121,8 @@ class FdLink implements SerialLink {
     })
   }
 
-  async pulseReset(): Promise<void> {
-    await this.#setDtr(false)
-    await this.#setDtr(true)
+  async pulseReset(): Promise<boolean> {
+    return (await this.#setDtr(false)) && (await this.#setDtr(true))
   }
 
   close(): Promise<void> {
@@ -194,10 +193,10 @@ class FdLink implements SerialLink {
     this.#listener.onLost(cause)
   }
 
-  #setDtr(isAsserted: boolean): Promise<void> {
+  #setDtr(isAsserted: boolean): Promise<boolean> {
     return new Promise(resolve => {
-      if (this.#port.isOpen) this.#port.set({ dtr: isAsserted }, () => resolve())
-      else resolve()
+      if (this.#port.isOpen) this.#port.set({ dtr: isAsserted }, error => resolve(!error))
+      else resolve(false)
     })
   }
 }

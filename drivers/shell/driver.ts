@@ -211,15 +211,14 @@ class Driver implements MotionController {
     this.#line.write(this.#dialect.stop.bytes(conversation.window.next))
     conversation.fail(new DriverError('DRIVER_HALTED', 'emergency stop'))
     const verified = this.#options.clock.sleep(this.#tuning.stopVerifyMs, this.#closing.signal)
-    // Ended by the close below where nobody waits for it any more.
+    // Ended by the close where nobody waits for it any more.
     verified.catch(() => undefined)
     const told = isAlreadyHalted
       ? 'halted'
       : await Promise.race([stopped, verified.then(() => 'silent' as const)])
     // Last resort of a board that did not answer, be its queue full or its receiver dead: the reset line.
-    const isReset = told === 'silent' && this.identity.hasResetLine === true
-    if (isReset) await this.#line.pulseReset()
-    await this[Symbol.asyncDispose]()
+    const isReset =
+      told === 'silent' && this.identity.hasResetLine === true && (await this.#line.pulseReset())
     if (told === 'halted') return 'halted'
     return isReset ? 'reset' : 'unconfirmed'
   }

@@ -2,6 +2,9 @@
 import type { Clock } from '#lib/clock.ts'
 import type { Sender } from './sender.ts'
 
+/** A greeting that came damaged is asked for again, long after it would have come. */
+const GREETING_MS = 3_000
+
 export interface FlushOptions {
   readonly clock: Clock
   readonly holdStopMs: number
@@ -12,6 +15,7 @@ export interface FlushOptions {
 
 export class Flush {
   readonly #options: FlushOptions
+  #isFlushing = false
   #isStartExpected = false
 
   constructor(options: FlushOptions) {
@@ -23,24 +27,30 @@ export class Flush {
     return this.#isStartExpected
   }
 
+  /** What else is refused of what it holds goes with the rest. */
   begin({ hold, reset }: { readonly hold: string; readonly reset: string }): void {
-    const { clock, holdStopMs, sender, isDumb } = this.#options
-    sender.write(hold)
-    sender.pause()
-    clock.sleep(holdStopMs).then(
-      () => {
-        if (isDumb()) return
-        this.#isStartExpected = true
-        sender.write(reset)
-        sender.pause()
-      },
-      () => undefined,
-    )
+    if (this.#isFlushing) return
+    this.#isFlushing = true
+    this.#options.sender.write(hold)
+    this.#options.sender.pause()
+    this.#resetUntilStarted(reset).catch(() => undefined)
   }
 
   /** The controller is empty. */
   ended(): void {
+    this.#isFlushing = false
     this.#isStartExpected = false
     this.#options.sender.resume()
+  }
+
+  // Ends with the greeting, or with the conversation, which waits for no acknowledgement for ever.
+  async #resetUntilStarted(reset: string): Promise<void> {
+    const { clock, holdStopMs, sender, isDumb } = this.#options
+    await clock.sleep(holdStopMs)
+    this.#isStartExpected = true
+    while (this.#isStartExpected && !isDumb()) {
+      sender.write(reset)
+      await clock.sleep(GREETING_MS)
+    }
   }
 }

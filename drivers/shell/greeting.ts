@@ -50,7 +50,9 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
     return what
   }
   const fallQuiet = async ({ clock, tuning, signal }: GreetingOptions): Promise<void> => {
-    for (let before = -1; before !== lines; ) {
+    // Who never falls quiet is talked to all the same.
+    const endMs = clock.nowMs() + tuning.handshakeRetryMs
+    for (let before = -1; before !== lines && clock.nowMs() < endMs; ) {
       before = lines
       await clock.sleep(tuning.quietMs, signal)
       if (lost) throw lost

@@ -109,8 +109,8 @@ export class Line implements AsyncDisposable {
     this.#link?.checkPresence()
   }
 
-  async pulseReset(): Promise<void> {
-    await this.#link?.pulseReset()
+  async pulseReset(): Promise<boolean> {
+    return (await this.#link?.pulseReset()) ?? false
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -133,7 +133,8 @@ export class Outbox {
     if (ticket.isUrgent && this.#codec.isEmergencyBare) {
       this.#tickets.shift()
       this.#shortener?.interrupted(ticket.text)
-      // Taken by the receiver, never queued: it is not acknowledged, so it is not in flight either.
+      // Taken by the receiver, so it is not in flight. Its copy in the queue may be acknowledged as well.
+      this.#window.uncountedAt = this.#window.next
       ticket.resolve([])
       return `\n${ticket.text}\n`
     }

@@ -13,7 +13,7 @@ export interface ReattachOptions {
   readonly tuning: Tuning
   readonly dialect: Dialect
   readonly window: SendWindow<unknown>
-  readonly line: Line
+  readonly line: Pick<Line, 'open' | 'listen' | 'listener'>
   /** The loss that began it. */
   readonly lost: DriverError
   readonly withinMs: number
@@ -68,7 +68,7 @@ function resetError({ window, lastExecuted }: ReattachOptions): DriverError {
 
 interface Hearing {
   readonly listener: LineListener
-  /** Resolves with the first answer, or `none` when the port was lost again. */
+  /** Resolves with the first answer, whole; with `none` when the port was lost again. */
   readonly answered: Promise<Answer>
 }
 
@@ -84,25 +84,28 @@ async function ask(
   const endMs = clock.nowMs() + tuning.reattachListenMs
   while (clock.nowMs() < endMs) {
     if (!isBySilence) link.write(question)
-    const waited = clock.sleep(ASK_AGAIN_MS, signal).then((): Answer => ({ kind: 'none' }))
-    const answer = await Promise.race([answered, waited])
-    if (answer.kind !== 'none') return answer
+    const answer = await Promise.race([answered, clock.sleep(ASK_AGAIN_MS, signal)])
+    if (answer) return answer
   }
   return isBySilence ? { kind: 'from', from: undefined } : { kind: 'none' }
 }
 
 function createHearing({ dialect, window }: ReattachOptions): Hearing {
   const { promise, resolve } = Promise.withResolvers<Answer>()
+  let asked: Answer | undefined
   return {
     answered: promise,
     listener: {
       onLine: line => {
+        // The line after a Resend is its bare ok, which acknowledges nothing: not for whoever listens next.
+        if (asked) return resolve(asked)
         const answer = answerOf(dialect.parseReply(line), window)
-        if (answer) resolve(answer)
+        if (answer?.kind === 'from') asked = answer
+        else if (answer) resolve(answer)
       },
       onBatch: () => undefined,
       onDrain: () => undefined,
-      onLost: () => undefined,
+      onLost: () => resolve({ kind: 'none' }),
     },
   }
 }

@@ -72,7 +72,7 @@ function hearMark(window: SendWindow<unknown>, tag: number): Verdict {
   // what was asked for again has not been executed.
   if (window.isNumbered || mark >= (window.settlingFrom ?? window.next)) return NOTHING
   // Oks get lost on the way but are never added: one too many was the ok of a line that nobody numbered and nothing checked.
-  const isProven = window.lastMark === 0 || window.oksSinceMark < mark - window.lastMark
+  const isProven = !isCounted(window) || window.oksSinceMark < mark - window.lastMark
   window.lastMark = mark
   window.oksSinceMark = 0
   return isProven ? acknowledge(window, mark) : UNCHECKED_EXECUTION
@@ -143,7 +143,7 @@ function objectionTo(window: SendWindow<unknown>, from: number): Verdict | undef
   if (isRestart(window, from))
     return { kind: 'restarted', reason: `line 1 asked after ${window.acked}` }
   // Counted oks only get lost; one too many belongs to a line that nothing checked. A damaged `ok N` is repaired instead.
-  if (!window.isNumbered && window.lastMark > 0) return UNCHECKED_EXECUTION
+  if (!window.isNumbered && isCounted(window)) return UNCHECKED_EXECUTION
   if (!isKept(window, from))
     return { kind: 'impossible', reason: `line ${from} asked, too long ago` }
   return undefined
@@ -151,6 +151,11 @@ function objectionTo(window: SendWindow<unknown>, from: number): Verdict | undef
 
 function isKept(window: SendWindow<unknown>, from: number): boolean {
   return window.next - from < RING_LINES && window.acked - from < HISTORY_LINES
+}
+
+/** Every ok since the last mark belongs to a line of the window. */
+function isCounted(window: SendWindow<unknown>): boolean {
+  return window.lastMark >= window.uncountedAt
 }
 
 /** A board whose restart went unheard asks for line 1: answering it would print the beginning again, cold. */

@@ -74,6 +74,8 @@ export interface SendWindow<Owner> {
   /** Marks prove the count: the last one heard (0 = none yet), and the plain oks counted since. */
   lastMark: number
   oksSinceMark: number
+  /** The line before which something went out without a number, whose ok nobody can tell: no count across it is proved. */
+  uncountedAt: number
   resends: number
   noiseLevel: number
   /** The last line written before the status report that was asked for; `undefined`: none is awaited. */
@@ -132,6 +134,7 @@ export function createWindow<Owner>(
     errorLastLine: undefined,
     lastMark: 0,
     oksSinceMark: 0,
+    uncountedAt: 1,
     resends: 0,
     noiseLevel: 0,
     statusAskedAt: undefined,
