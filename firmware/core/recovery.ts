@@ -1,7 +1,7 @@
 /** What the last life of the core left behind, made true again before anything new begins. */
 
+import { CHECKPOINT_MS } from './engine/checkpoints.ts'
 import type { Machine } from './engine/machine.ts'
-import { CHECKPOINT_MS } from './engine/print-run.ts'
 import type { Journal } from './journal/journal.ts'
 import type { Spool } from './spool.ts'
 

@@ -1,7 +1,8 @@
 /** The print engine on a bench: pausing, parking, and going on. */
 import t from 'tap'
 import { DriverError } from '#drivers'
-import { type BenchOptions, twoLayers } from '../fakes/core-bench.ts'
+import { CoreError } from '../../firmware/core/errors.ts'
+import { type BenchOptions, COMMANDS, OFF, PREPARED, twoLayers } from '../fakes/core-bench.ts'
 
 const bench = (options: Partial<BenchOptions> = {}) => twoLayers(t.testdir(), options)
 
@@ -132,4 +133,100 @@ t.test('a program in inches is brought back in millimetres and goes on in inches
   const { executed } = b.controller
   t.strictSame(executed.slice(0, 3), ['G21', 'G90', 'G1 X10 Y20 F6000'])
   t.strictSame(executed.slice(-4), ['G20', 'G1 F30', 'G90', 'M82'])
+})
+
+t.test(
+  'a pause during the start script waits for its end, and nothing is printed then',
+  async t => {
+    await using b = await bench({ scripts: { start: ['M109 S200', 'G28'], pause: ['G1 X0'] } })
+    const heated = Promise.withResolvers<readonly string[]>()
+    const { command } = b.controller
+    b.controller.command = (text, options) =>
+      text === 'M109 S200' ? heated.promise : command(text, options)
+    b.controller.allow()
+    await b.engine.start('aa')
+    await b.engine.requestPause()
+    await b.clock.advance(0)
+    t.strictSame(b.controller.executed, PREPARED)
+    heated.resolve(['ok'])
+    await b.clock.advance(0)
+    t.match(b.journal.job('aa'), { state: 'paused' })
+    t.strictSame(b.controller.executed.slice(PREPARED.length), ['G28', 'M400', 'G1 X0'])
+    await b.engine.resume()
+    await b.finished()
+    t.strictSame(b.controller.executed.slice(-COMMANDS.length), COMMANDS)
+    t.match(b.journal.job('aa'), { state: 'done' })
+  },
+)
+
+t.test('a print whose start script fails ends, whoever waits to pause it', async t => {
+  await using b = await bench({ scripts: { start: ['M109 S200'] } })
+  const heated = Promise.withResolvers<readonly string[]>()
+  const { command } = b.controller
+  b.controller.command = (text, options) =>
+    text === 'M109 S200' ? heated.promise : command(text, options)
+  await b.engine.start('aa')
+  const pausing = t.rejects(b.engine.pause(), { code: 'DRIVER_HALTED' })
+  heated.reject(new DriverError('DRIVER_HALTED', 'Heating failed'))
+  await pausing
+  await b.finished()
+  t.match(b.journal.job('aa'), { state: 'failed', code: 'DRIVER_HALTED' })
+})
+
+t.test('a pause while the last lines are executed is lived out before the end', async t => {
+  await using b = await bench({ scripts: { pause: ['G1 X0'], end: ['M300'] } })
+  const drained = Promise.withResolvers<void>()
+  const { stream } = b.controller
+  b.controller.stream = async (source, options) => {
+    const report = await stream(source, options)
+    await drained.promise
+    return report
+  }
+  await b.engine.start('aa')
+  b.controller.allow()
+  await b.controller.settled()
+  await b.engine.pause()
+  drained.resolve()
+  await b.clock.advance(0)
+  t.match(b.journal.job('aa'), { state: 'paused' })
+  t.notOk(b.controller.executed.includes('M300'))
+  await b.engine.resume()
+  await b.finished()
+  t.match(b.journal.job('aa'), { state: 'done' })
+  t.equal(b.controller.executed.at(-1), 'M300')
+})
+
+t.test('a print that fails while it is parked is not parked any further', async t => {
+  await using b = await bench({ scripts: { pause: ['G91', 'G1 Z5'] } })
+  await b.engine.start('aa')
+  b.controller.allow(2)
+  await b.controller.settled()
+  const lifted = Promise.withResolvers<readonly string[]>()
+  const { command } = b.controller
+  b.controller.command = (text, options) =>
+    text === 'G91' ? lifted.promise : command(text, options)
+  await b.engine.requestPause()
+  await b.clock.advance(0)
+  b.controller.fail(new DriverError('DRIVER_NOISE', 'noise'))
+  await b.clock.advance(0)
+  lifted.resolve(['ok'])
+  await b.finished()
+  t.match(b.journal.job('aa'), { state: 'failed', code: 'DRIVER_NOISE' })
+  t.strictSame(b.controller.executed.slice(-OFF.length), OFF)
+})
+
+t.test('a pause that cannot be recorded ends the print', async t => {
+  let isBroken = false
+  const step = () => {
+    if (isBroken) throw new CoreError('JOURNAL_WRITE', 'disk full')
+  }
+  await using b = await bench({ journalObserver: { step } })
+  await b.engine.start('aa')
+  b.controller.allow(2)
+  await b.controller.settled()
+  isBroken = true
+  await t.rejects(b.engine.pause(), { code: 'JOURNAL_WRITE' })
+  await t.rejects(b.finished(), { code: 'JOURNAL_WRITE' })
+  t.strictSame(b.controller.executed.slice(-OFF.length), OFF)
+  isBroken = false
 })

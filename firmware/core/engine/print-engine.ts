@@ -7,9 +7,11 @@ import type { OpenedJob, OpenJob } from '../admission/open-job.ts'
 import { CoreError } from '../errors.ts'
 import type { JobRecord } from '../journal/job-record.ts'
 import { isFinal } from '../journal/job-states.ts'
+import { CHECKPOINT_MS } from './checkpoints.ts'
 import { planContinuation } from './continuation.ts'
+import { endReasonOf } from './end-reason.ts'
 import type { PrintEngineOptions } from './engine-options.ts'
-import { CHECKPOINT_MS, endReasonOf, PrintRun, type PrintRunOptions } from './print-run.ts'
+import { PrintRun, type PrintRunOptions } from './print-run.ts'
 
 export class PrintEngine {
   readonly #options: PrintEngineOptions

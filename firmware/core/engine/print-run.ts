@@ -1,15 +1,17 @@
 /** One print, from the charged use to the drained report: streaming, pausing, and every way it can end. */
 
-import { type ControllerEvent, DriverError, type Position, type PrinterControllers } from '#drivers'
+import type { ControllerEvent, Position, PrinterControllers } from '#drivers'
 import type { Clock } from '#lib/clock.ts'
 import type { JobProgress, PrintPhase } from '#lib/control-protocol.ts'
-import { MpfError, type ProgramCommand } from '#mpf'
+import type { ProgramCommand } from '#mpf'
 import type { OpenedPrint } from '../admission/opened-print.ts'
 import { CoreError } from '../errors.ts'
-import type { EndReason } from '../journal/job-record.ts'
 import type { Journal } from '../journal/journal.ts'
+import { ActiveTime } from './active-time.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { type Continuation, continuationCommands } from './continuation.ts'
 import { wordsOf } from './dialect-words.ts'
+import { endReasonOf, isForeseen, isInterruption } from './end-reason.ts'
 import { CheckedLineSource } from './line-source.ts'
 import { linkDetail } from './link-view.ts'
 import type { Machine } from './machine.ts'
@@ -17,6 +19,7 @@ import { ModalTracker } from './modal-tracker.ts'
 import { PositionWatch } from './position-watch.ts'
 import { type LayerMark, layerAt, progressAt } from './progress.ts'
 import type { PrintScripts } from './scripts.ts'
+import { waitFor } from './time-limit.ts'
 
 export interface PrintRunOptions {
   readonly job: string
@@ -32,38 +35,29 @@ export interface PrintRunOptions {
   readonly onChange: () => void
 }
 
-/** Flash wear: a kept line costs a page of 4 KiB, and BENCH allows 5 MB a printed hour; a new layer is kept sooner. */
-export const CHECKPOINT_MS = 4000
-const LAYER_CHECKPOINT_MS = 2000
-/** What ends a print without anybody or anything having judged it: it may go on. */
-const INTERRUPTIONS: ReadonlySet<string> = new Set([
-  'JOB_INTERRUPTED',
-  'DRIVER_PORT_LOST',
-  'DRIVER_RESET',
-  'DRIVER_SILENT',
-])
-
 export class PrintRun {
   readonly job: string
   readonly #options: PrintRunOptions
   readonly #abort = new AbortController()
   readonly #modal = new ModalTracker()
   readonly #place: PositionWatch
+  readonly #checkpoints: Checkpoints
+  readonly #active: ActiveTime
   readonly #layers: LayerMark[] = []
+  /** The start script is over. */
+  readonly #prepared = Promise.withResolvers<void>()
+  /** From the call for a pause until the print goes on. */
+  #pause: PromiseWithResolvers<void> | undefined
   #phase: PrintPhase = 'printing'
   #ackedLine = 0
-  /** The first acknowledgement is kept at once: from then on a print can go on. */
-  #checkpointAtMs = Number.NEGATIVE_INFINITY
-  #checkpointLayer = 0
   #position: Position | undefined
-  #activeMs = 0
-  #activeSinceMs: number | undefined
 
   constructor(options: PrintRunOptions) {
     this.job = options.job
     this.#options = options
     this.#place = new PositionWatch(expected => options.machine.audit(expected))
-    this.#activeSinceMs = options.clock.nowMs()
+    this.#checkpoints = new Checkpoints(options.clock)
+    this.#active = new ActiveTime(options.clock)
     this.#ackedLine = options.continuation?.line ?? 0
     if (options.continuation) this.#phase = 'resuming'
   }
@@ -78,13 +72,10 @@ export class PrintRun {
   }
 
   progress(): JobProgress {
-    const sinceMs = this.#activeSinceMs
-    const runningMs = sinceMs === undefined ? 0 : this.#options.clock.nowMs() - sinceMs
-    const activeMs = this.#activeMs + runningMs
     const { facts } = this.#options.print
     const { feedMmPerMin = null, fanPercent = null } = this.#modal
     return {
-      ...progressAt(facts, this.#layers, this.#ackedLine, activeMs),
+      ...progressAt(facts, this.#layers, this.#ackedLine, this.#active.ms),
       ...{ feedMmPerMin, fanPercent, phase: this.#phase },
     }
   }
@@ -102,7 +93,10 @@ export class PrintRun {
     )
     try {
       await this.#prepare(source, signal)
+      this.#prepared.resolve()
+      await this.#untilResumed()
       const report = await controller.stream(source, { signal })
+      await this.#untilResumed()
       this.#phase = 'ending'
       this.#ackedLine = Math.max(this.#ackedLine, report.lastLine)
       const isEndCompared = (await this.#place.check()) === 'compared'
@@ -123,8 +117,15 @@ export class PrintRun {
         { ackedLine: this.#ackedLine },
       )
     } catch (error) {
-      await this.#endAbnormally(signal.aborted ? signal.reason : error)
+      // Whoever pauses or resumes it just now ends too. An earlier reason stands.
+      this.#abort.abort(error)
+      await this.#endAbnormally(signal.reason)
     }
+  }
+
+  /** A pause that was asked for before the first line is written, or after the last, is lived out there. */
+  async #untilResumed(): Promise<void> {
+    while (this.#pause) await waitFor(this.#pause.promise, this.#abort.signal)
   }
 
   /** The start script, or what brings the machine back to where the print was cut off. */
@@ -149,6 +150,7 @@ export class PrintRun {
   pause(reason?: string): Promise<void> {
     this.#expectPhase('printing', 'paused')
     this.#phase = 'pausing'
+    this.#pause = Promise.withResolvers()
     return this.#drainAndPark(reason)
   }
 
@@ -158,28 +160,48 @@ export class PrintRun {
     this.#position = undefined
     controller.hold()
     try {
+      await waitFor(this.#prepared.promise, signal)
       await machine.drain(signal)
       this.#position = await machine.position(signal)
       // Without it nobody could bring the head back: better to go on than to park for good.
       if (!this.#position) throw new CoreError('PRINTER_SCRIPT', 'no position was reported')
       await machine.run(scripts.pause, signal)
+      signal.throwIfAborted()
     } catch (error) {
       if (!signal.aborted) this.#phase = 'printing'
-      controller.release()
+      this.#release()
       throw error
     }
-    this.#stopTimer()
+    this.#active.stop()
     this.#phase = 'paused'
-    journal.advance(
-      this.job,
-      'paused',
-      {
-        type: 'job.paused',
-        job: this.job,
-        message: `after line ${this.#ackedLine}${reason === undefined ? '' : `: ${reason}`}`,
-      },
-      { ackedLine: this.#ackedLine },
+    this.#keep(() =>
+      journal.advance(
+        this.job,
+        'paused',
+        {
+          type: 'job.paused',
+          job: this.job,
+          message: `after line ${this.#ackedLine}${reason === undefined ? '' : `: ${reason}`}`,
+        },
+        { ackedLine: this.#ackedLine },
+      ),
     )
+  }
+
+  #release(): void {
+    this.#options.controller.release()
+    this.#pause?.resolve()
+    this.#pause = undefined
+  }
+
+  /** A print nobody can record any more does not go on. */
+  #keep(write: () => unknown): void {
+    try {
+      write()
+    } catch (error) {
+      this.#abort.abort(error)
+      throw error
+    }
   }
 
   /** Puts heat, place and modes back, then lets the stream go on. @throws CoreError JOB_STATE at once; DriverError. */
@@ -190,7 +212,7 @@ export class PrintRun {
   }
 
   async #restoreAndRelease(): Promise<void> {
-    const { controller, journal, machine, scripts, clock } = this.#options
+    const { journal, machine, scripts } = this.#options
     const words = wordsOf(this.#options.controller.identity)
     const restore = this.#position ? this.#modal.restoreCommands(this.#position, words) : []
     try {
@@ -199,14 +221,16 @@ export class PrintRun {
       if (!this.#abort.signal.aborted) this.#phase = 'paused'
       throw error
     }
-    journal.advance(this.job, 'resumed', {
-      type: 'job.resumed',
-      job: this.job,
-      message: `after line ${this.#ackedLine}`,
-    })
-    this.#activeSinceMs = clock.nowMs()
+    this.#keep(() =>
+      journal.advance(this.job, 'resumed', {
+        type: 'job.resumed',
+        job: this.job,
+        message: `after line ${this.#ackedLine}`,
+      }),
+    )
+    this.#active.start()
     this.#phase = 'printing'
-    controller.release()
+    this.#release()
   }
 
   #expectPhase(phase: PrintPhase, wanted: string): void {
@@ -228,28 +252,18 @@ export class PrintRun {
   }
 
   #acknowledge(line: number): void {
-    const { clock, journal } = this.#options
     this.#ackedLine = Math.max(this.#ackedLine, line)
-    const nowMs = clock.nowMs()
-    const layer = layerAt(this.#layers, this.#ackedLine)
-    const waitMs = layer === this.#checkpointLayer ? CHECKPOINT_MS : LAYER_CHECKPOINT_MS
-    if (nowMs - this.#checkpointAtMs < waitMs) return
-    this.#checkpointAtMs = nowMs
-    this.#checkpointLayer = layer
-    // Never awaited here: the driver's loop waits for no disk. A print nobody can record any more does not go on.
-    void journal.checkpoint(this.job, this.#ackedLine).catch(error => this.#abort.abort(error))
+    if (!this.#checkpoints.isDue(layerAt(this.#layers, this.#ackedLine))) return
+    // Never awaited here: the driver's loop waits for no disk.
+    void this.#options.journal
+      .checkpoint(this.job, this.#ackedLine)
+      .catch(error => this.#abort.abort(error))
   }
 
-  #stopTimer(): void {
-    const { clock } = this.#options
-    if (this.#activeSinceMs !== undefined) this.#activeMs += clock.nowMs() - this.#activeSinceMs
-    this.#activeSinceMs = undefined
-  }
-
-  #endOf(code: string, isForeseen: boolean): 'cancelled' | 'failed' | 'interrupted' {
-    if (code === 'JOB_CANCELLED') return 'cancelled'
-    const isKept = this.#options.onInterruption === 'ask' && isForeseen && this.#ackedLine > 0
-    return isKept && INTERRUPTIONS.has(code) ? 'interrupted' : 'failed'
+  #endOf(error: unknown): 'cancelled' | 'failed' | 'interrupted' {
+    if (endReasonOf(error).code === 'JOB_CANCELLED') return 'cancelled'
+    const isKept = this.#options.onInterruption === 'ask' && this.#ackedLine > 0
+    return isKept && isInterruption(error) ? 'interrupted' : 'failed'
   }
 
   async #endAbnormally(error: unknown): Promise<void> {
@@ -264,7 +278,7 @@ export class PrintRun {
         this.job,
         !isCancelled && code !== 'JOB_INTERRUPTED', // an end in order is no fault
       )
-    const event = this.#endOf(code, isForeseen(error))
+    const event = this.#endOf(error)
     const entry = {
       type: `job.${event}`,
       job: this.job,
@@ -277,21 +291,4 @@ export class PrintRun {
     // Recorded and safe; what nobody foresaw ends the core as well.
     if (!isForeseen(error)) throw error
   }
-}
-
-/** What ended a print, as it is recorded. The file passed preflight: a different reading now means other bytes. */
-export function endReasonOf(error: unknown): EndReason {
-  if (error instanceof MpfError) {
-    const isFileFault = error.errorClass !== 'STATE' && error.errorClass !== 'ENTITLEMENT'
-    const code = isFileFault ? 'MPF_CHANGED_MEDIA' : error.code
-    return { code, message: `${error.code}: ${error.message}`, line: error.line }
-  }
-  if (error instanceof DriverError)
-    return { code: error.code, message: error.message, line: error.line }
-  if (error instanceof CoreError) return { code: error.code, message: error.message }
-  return { code: 'JOB_INTERRUPTED', message: 'a fault of the core itself' }
-}
-
-function isForeseen(error: unknown): boolean {
-  return error instanceof MpfError || error instanceof DriverError || error instanceof CoreError
 }
