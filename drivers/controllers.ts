@@ -42,12 +42,13 @@ export interface MemberPlan extends Route {
 }
 
 /**
- * Opens all members at once; when one cannot be opened the others are closed again.
+ * Opens all members at once; when one cannot be opened the others are closed again, once `onIncomplete` has had them.
  * @throws DriverError of the first that failed, its message begun by its name.
  */
 export async function joinControllers(
   plans: readonly MemberPlan[],
   onEvent: (event: ControllerEvent) => void,
+  onIncomplete: (members: readonly Member[]) => Promise<void> = async () => undefined,
 ): Promise<PrinterControllers> {
   const opened = await Promise.allSettled(
     plans.map(plan => plan.open(event => relay(plan, event, onEvent))),
@@ -60,6 +61,7 @@ export async function joinControllers(
   const failed = opened.findIndex(({ status }) => status === 'rejected')
   const failure = opened[failed]
   if (failure?.status === 'rejected') {
+    await onIncomplete(members)
     await Promise.allSettled(members.map(({ controller }) => controller[Symbol.asyncDispose]()))
     throw plans.length === 1 ? failure.reason : named(plans[failed]?.name ?? '', failure.reason)
   }

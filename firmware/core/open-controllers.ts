@@ -27,11 +27,11 @@ export async function controllersOpener(
     (a, b) => Number(b.role === 'motion') - Number(a.role === 'motion'),
   )
   const ports = await Promise.all(ordered.map(settings => portOf(settings, options, stack)))
-  return (onEvent, signal) => {
+  return (onEvent, signal, onIncomplete) => {
     const plans = ordered.map((settings, i) =>
       planOf({ ...settings, port: ports[i] ?? settings.port }, options.clock, signal),
     )
-    return joinControllers(plans, onEvent)
+    return joinControllers(plans, onEvent, onIncomplete)
   }
 }
 

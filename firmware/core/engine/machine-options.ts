@@ -1,15 +1,25 @@
 /** What the machine is handed, and what its emergency stop tells. */
 
-import type { ControllerEvent, FlightEntry, PrinterControllers, StopOutcome } from '#drivers'
+import type {
+  ControllerEvent,
+  FlightEntry,
+  Member,
+  PrinterControllers,
+  StopOutcome,
+} from '#drivers'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/logger.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { PrinterHeaters } from './dialect-words.ts'
 
-/** Opens and identifies the controller; events go to `onEvent` until it is disposed. */
+/**
+ * Opens and identifies the controllers; events go to `onEvent` until they are disposed. Where only some of several could be opened,
+ * `onIncomplete` may talk to them before they are closed again.
+ */
 export type OpenMachineController = (
   onEvent: (event: ControllerEvent) => void,
   signal: AbortSignal,
+  onIncomplete: (members: readonly Member[]) => Promise<void>,
 ) => Promise<PrinterControllers>
 
 export interface MachineOptions {

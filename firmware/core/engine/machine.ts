@@ -7,26 +7,29 @@ import { controllerView, offlineView } from './controller-view.ts'
 import { wordsOf } from './dialect-words.ts'
 import type { MachineOptions, StopReport } from './machine-options.ts'
 import { isCut } from './power-relay.ts'
+import { runAll, Safing } from './safing.ts'
 import { stopStatement } from './stop-layers.ts'
-import { attempt, holdOthers, runAll, switchOff } from './switch-off.ts'
 import { waitFor } from './time-limit.ts'
 
-const NEVER = new AbortController().signal
 const RETRY_MS = 5000
 
 export class Machine implements AsyncDisposable {
   readonly #options: MachineOptions
   readonly #listeners = new Set<(event: ControllerEvent) => void>()
+  readonly #safing: Safing
   #controller: PrinterControllers | undefined
-  #needsHeatersOff = false
   /** What parks the machine when a controller is lost; while something is printed. */
   #parkScript: readonly string[] = []
-  /** A lost controller, being recorded and closed. */
+  /** Lost controllers, being recorded, made safe as far as they answer, and closed. */
+  #leaving: PrinterControllers | undefined
   #losing: Promise<void> = Promise.resolve()
+  readonly #closed = new WeakSet<PrinterControllers>()
   #lost = Promise.withResolvers<void>()
+  #stopping: Promise<StopReport> | undefined
 
   constructor(options: MachineOptions) {
     this.#options = options
+    this.#safing = new Safing({ ...options, controllers: () => this.#controller })
   }
 
   /** @throws CoreError PRINTER_OFFLINE. */
@@ -70,7 +73,7 @@ export class Machine implements AsyncDisposable {
 
   /** The heaters may be on and nobody is printing: they go off as soon as there is a controller to tell. */
   requireHeatersOff(): void {
-    this.#needsHeatersOff = true
+    this.#safing.isOwed = true
   }
 
   /** Opens the controller and opens it again whenever it is lost, until the signal aborts. */
@@ -84,6 +87,7 @@ export class Machine implements AsyncDisposable {
         await waitFor(this.#lost.promise, signal)
       } catch (error) {
         signal.throwIfAborted()
+        if (this.#controller) await this.#drop(this.#controller)
         if (isFirstFailure) log.warn({ err: error, controller: name }, 'controller not connected')
         isFirstFailure = false
         await clock.sleep(RETRY_MS, signal)
@@ -97,36 +101,19 @@ export class Machine implements AsyncDisposable {
    * nobody knows, so nothing moves).
    */
   async safeStop(script: readonly string[], job: string, isFault: boolean): Promise<void> {
-    await this.#makeSafe(script, job)
+    await this.#safing.make(script, job)
     if (isFault && this.#controller) await this.#keepRecord(this.#controller)
   }
 
   /** Heaters off now, or as soon as there is a controller to tell. */
   async switchHeatersOff(): Promise<void> {
-    this.#needsHeatersOff = true
-    if (this.#controller) await this.#makeSafe([], undefined)
+    this.requireHeatersOff()
+    if (this.#controller) await this.#safing.make([], undefined)
   }
 
-  /**
-   * The printer's own `script` after a print that was executed to its end. What could not be done is an event, and the heaters
-   * go off once the controller is back. @throws `signal.reason`
-   */
-  async finish(
-    script: readonly string[] | undefined,
-    job: string,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const failure = script ? await this.#attempt(script, signal) : await this.#switchOff(signal)
-    if (failure === undefined) return
-    signal.throwIfAborted()
-    this.#needsHeatersOff = true
-    const message = `heaters may be on: ${failure}`
-    this.#options.journal.record({
-      type: 'printer.end_failed',
-      job,
-      code: 'PRINTER_SCRIPT',
-      message,
-    })
+  /** Ends a print that was executed to its end: `script`, or else heaters off. @throws `signal.reason` */
+  finish(script: readonly string[] | undefined, job: string, signal: AbortSignal): Promise<void> {
+    return this.#safing.finish(script, job, signal)
   }
 
   /** The ways of stopping it there are now. */
@@ -137,26 +124,43 @@ export class Machine implements AsyncDisposable {
 
   /** There is something that can stop it: a controller, or the relay of its power. */
   get canStop(): boolean {
-    return this.isConnected || this.#options.cutPower !== undefined
+    const controllers = this.#controller ?? this.#leaving ?? this.#stopping
+    return controllers !== undefined || this.#options.cutPower !== undefined
   }
 
   /**
    * Emergency bytes, then the connection is closed; it is opened anew, which restarts the board. Where no controller says
-   * that it halted, the safety relay cuts the power. @throws CoreError PRINTER_OFFLINE.
+   * that it halted, the safety relay cuts the power. Whoever calls while one is under way shares it. @throws CoreError PRINTER_OFFLINE.
    */
-  async emergencyStop(): Promise<StopReport> {
+  emergencyStop(): Promise<StopReport> {
+    this.#stopping ??= this.#stop().finally(() => {
+      this.#stopping = undefined
+    })
+    return this.#stopping
+  }
+
+  async #stop(): Promise<StopReport> {
     const { clock, cutPower, journal } = this.#options
-    const controller = cutPower ? this.#controller : this.controller
+    // Where nobody says that it halted, it is told to be cold as soon as it is back.
+    this.requireHeatersOff()
+    // Of several the others may still move although one is lost.
+    const left = this.#controller ?? this.#leaving
+    const controller = cutPower ? left : (left ?? this.controller)
     const stopLayers = this.stopLayers()
     const calledMs = clock.nowMs()
-    const outcome = (await controller?.emergencyStop()) ?? 'unconfirmed'
-    const isPowerCut = outcome !== 'halted' && cutPower !== undefined && isCut(cutPower, journal)
-    const latencyMs = Math.round(clock.nowMs() - calledMs)
-    if (controller) {
-      await this.#keepRecord(controller)
-      await this.#drop(controller)
+    // Lost by our own will: it stays open until it has answered.
+    this.#controller = undefined
+    try {
+      const outcome = (await controller?.emergencyStop()) ?? 'unconfirmed'
+      this.#safing.isOwed = outcome !== 'halted'
+      const isPowerCut = outcome !== 'halted' && cutPower !== undefined && isCut(cutPower, journal)
+      return { latencyMs: Math.round(clock.nowMs() - calledMs), stopLayers, outcome, isPowerCut }
+    } finally {
+      if (controller) {
+        await this.#keepRecord(controller)
+        await this.#drop(controller)
+      }
     }
-    return { latencyMs, stopLayers, outcome, isPowerCut }
   }
 
   /** Runs `commands` one after the other, each on the controller it is for; each is acknowledged before the next. @throws DriverError; `signal.reason`. */
@@ -167,6 +171,7 @@ export class Machine implements AsyncDisposable {
   /** Before a program's first line. @throws DriverError; `signal.reason`. */
   async prepare(signal: AbortSignal): Promise<void> {
     const { idleTimeoutS } = this.#options
+    await this.#safing.settled(signal)
     for (const { controller } of this.controller.members)
       for (const command of wordsOf(controller.identity).prepare(idleTimeoutS))
         await controller.command(command, { signal })
@@ -193,50 +198,35 @@ export class Machine implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#controller) await this.#drop(this.#controller)
     await this.#losing
+    await this.#stopping?.catch(() => undefined)
   }
 
   async #connect(signal: AbortSignal): Promise<void> {
     const { journal, open } = this.#options
     this.#lost = Promise.withResolvers()
     let opened: PrinterControllers | undefined
-    const controller = await open(event => this.#relay(event, opened), signal)
+    let lost: Error | undefined
+    const controller = await open(
+      event => {
+        if (event.kind === 'lost') lost = event.error
+        this.#relay(event, opened)
+      },
+      signal,
+      members => this.#safing.makeIncomplete(members),
+    )
     opened = controller
     this.#controller = controller
-    for (const member of controller.members) {
-      const { firmware, machine } = member.controller.identity
-      journal.record({
-        type: 'printer.connected',
-        message: `${member.name} answers`,
-        detail: { controller: member.name, firmware, machine },
-      })
+    // One of several may go while another is still being opened: of that nobody tells again.
+    if (lost) throw lost
+    try {
+      for (const member of controller.members) {
+        const { firmware, machine } = member.controller.identity
+        const detail = { controller: member.name, firmware, machine }
+        journal.record({ type: 'printer.connected', message: `${member.name} answers`, detail })
+      }
+    } finally {
+      if (this.#safing.isOwed) await this.#safing.make([], undefined)
     }
-    if (this.#needsHeatersOff) await this.#makeSafe([], undefined)
-  }
-
-  /** Everything that heats is switched off on every controller at once; then the printer's own `script`. */
-  async #makeSafe(script: readonly string[], job: string | undefined): Promise<void> {
-    const { journal } = this.#options
-    const failure = (await this.#switchOff()) ?? (await this.#attempt(script, NEVER))
-    this.#needsHeatersOff = failure !== undefined
-    if (failure === undefined) {
-      const message = `heaters off, ${script.length} commands of the script acknowledged`
-      journal.record({ type: 'printer.safe_stop', job, message })
-      return
-    }
-    const message = `heaters may be on: ${failure}`
-    journal.record({ type: 'printer.safe_stop_failed', job, code: 'PRINTER_SCRIPT', message })
-  }
-
-  #switchOff(signal = NEVER): Promise<string | undefined> {
-    const { clock, name, heaters } = this.#options
-    const controllers = this.#controller
-    if (!controllers) return Promise.resolve(`${name} is not connected`)
-    return switchOff(controllers, heaters, clock, signal)
-  }
-
-  /** Resolves with why `commands` could not be carried out, if they could not. */
-  #attempt(commands: readonly string[], signal: AbortSignal): Promise<string | undefined> {
-    return attempt(this.#options.clock, signal, limited => this.run(commands, limited))
   }
 
   /** What went over the wire before a fault. A record that cannot be kept stops nothing. */
@@ -264,24 +254,28 @@ export class Machine implements AsyncDisposable {
       log.error({ err: error }, 'loss not recorded') // thrown into the driver's loop it would help nobody
     }
     this.#controller = undefined
+    this.#leaving = from
     const script = this.#parkScript
-    this.#losing = this.#keepRecord(from)
-      .then(() => this.#calm(from, script))
-      .then(() => this.#drop(from))
-      .catch((error: unknown) => log.warn({ err: error }, 'close after loss failed'))
+    this.#losing = this.#letGo(from, script).catch((error: unknown) =>
+      log.warn({ err: error }, 'close after loss failed'),
+    )
   }
 
-  /** One of several was lost: the others are switched off and parked before they are let go. */
-  async #calm(controllers: PrinterControllers, script: readonly string[]): Promise<void> {
-    if (controllers.members.length === 1) return
-    this.#needsHeatersOff = true
-    const { clock, heaters, journal } = this.#options
-    const message = await holdOthers(controllers, heaters, script, clock)
-    journal.record({ type: 'printer.held', message })
+  async #letGo(controllers: PrinterControllers, script: readonly string[]): Promise<void> {
+    try {
+      await this.#keepRecord(controllers)
+      if (controllers.members.length > 1) await this.#safing.holdOthers(controllers, script)
+    } finally {
+      await this.#drop(controllers)
+    }
   }
 
+  /** Once each: who was closed long ago must not be taken for the one that is open now. */
   async #drop(controller: PrinterControllers): Promise<void> {
+    if (this.#closed.has(controller)) return
+    this.#closed.add(controller)
     if (this.#controller === controller) this.#controller = undefined
+    if (this.#leaving === controller) this.#leaving = undefined
     try {
       await controller[Symbol.asyncDispose]()
     } finally {

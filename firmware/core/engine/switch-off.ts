@@ -1,24 +1,23 @@
-/** Making a machine safe: what heats is switched off on every controller, each in its own words, and within a bound. */
+/** What heats is switched off on every controller, each in its own words, whatever it waits for. */
 
 import type { Controller, PrinterControllers } from '#drivers'
 import type { Clock } from '#lib/clock.ts'
-import { CoreError } from '../errors.ts'
 import { type PrinterHeaters, wordsOf } from './dialect-words.ts'
-import { withTimeLimit } from './time-limit.ts'
+import { stopLayersOf } from './stop-layers.ts'
 
-/** Heaters off is answered at once; a park move behind a full planner takes its time. */
-const SAFE_STOP_MS = 120_000
+/** A wait that begins once another was ended is ended too, after as long at most. */
+const BREAK_AGAIN_MS = 500
 
-/** On all controllers at once; what waits for heat is told not to. Resolves with why some may still heat, by name. */
+/** On all controllers at once. Resolves with why some may still heat, by name, when each has answered every word or is lost. */
 export async function switchOff(
-  { members }: PrinterControllers,
+  { members }: Pick<PrinterControllers, 'members'>,
   heaters: PrinterHeaters,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const failures = await Promise.all(
     members.map(async ({ name, controller }) => {
-      const failure = await attempt(clock, signal, limited => turnOff(controller, heaters, limited))
+      const failure = await turnOff(controller, heaters, clock, signal)
       return failure === undefined ? [] : [`${name}: ${failure}`]
     }),
   )
@@ -26,52 +25,36 @@ export async function switchOff(
   return all.length === 0 ? undefined : all.join('; ')
 }
 
-/** One controller was lost: what heats on the others is switched off, then they carry out `script`. Resolves with how it went. */
-export async function holdOthers(
-  controllers: PrinterControllers,
-  heaters: PrinterHeaters,
-  script: readonly string[],
-  clock: Clock,
-): Promise<string> {
-  const { signal } = new AbortController()
-  const heat = await switchOff(controllers, heaters, clock, signal)
-  const park = await attempt(clock, signal, limited => runAll(controllers, script, limited))
-  const isParked = script.length > 0 && park === undefined
-  const done = `the other controllers were switched off${isParked ? ' and parked' : ''}`
-  return [done, heat, park].filter(text => text !== undefined).join('; ')
-}
-
-/** One after the other, each on the controller it is for; each is acknowledged before the next. @throws DriverError; `signal.reason`. */
-export async function runAll(
-  controllers: PrinterControllers,
-  commands: readonly string[],
-  signal: AbortSignal,
-): Promise<void> {
-  for (const command of commands) await controllers.command(command, { signal })
-}
-
-/** Resolves with why `body` failed or took too long, if it did. */
-export function attempt(
-  clock: Clock,
-  signal: AbortSignal,
-  body: (signal: AbortSignal) => Promise<void>,
-): Promise<string | undefined> {
-  const late = () => new CoreError('PRINTER_SCRIPT', `not done after ${SAFE_STOP_MS} ms`)
-  return withTimeLimit(clock, SAFE_STOP_MS, signal, late, body).then(
-    () => undefined,
-    (error: unknown) => (error instanceof Error ? error.message : 'unknown fault'),
-  )
-}
-
+/** Every word is said, whatever becomes of the others: a heater that is not there must not leave the next one on. */
 async function turnOff(
   controller: Controller,
   heaters: PrinterHeaters,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { breakWait, off } = wordsOf(controller.identity)
+  const isInterruptible = stopLayersOf(controller.identity).includes('emergency-parser')
+  const done = new AbortController()
+  if (isInterruptible) breakWaits(controller, breakWait, clock, done.signal).catch(() => undefined)
+  const said = off(heaters).map(command => controller.command(command, { signal }))
+  const failed = (await Promise.allSettled(said)).find(({ status }) => status === 'rejected')
+  done.abort()
+  return failed?.status === 'rejected' ? messageOf(failed.reason) : undefined
+}
+
+/** A controller that waits for heat answers nothing else until it is told to go on, and its queue may hold as many waits as lines. */
+async function breakWaits(
+  controller: Controller,
+  breakWait: readonly string[],
+  clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  const { breakWait, off } = wordsOf(controller.identity)
-  // A controller that waits for heat answers nothing else until it is told to stop waiting.
-  const isWaiting = controller.statistics.inFlightLines > 0
-  const isInterruptible = controller.identity.capabilities.EMERGENCY_PARSER === true && isWaiting
-  for (const command of [...(isInterruptible ? breakWait : []), ...off(heaters)])
-    await controller.command(command, { signal })
+  for (let left = controller.statistics.inFlightLines; left > 0; left--) {
+    for (const command of breakWait) controller.command(command, { signal }).catch(() => undefined)
+    await clock.sleep(BREAK_AGAIN_MS, signal)
+  }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unknown fault'
 }

@@ -25,13 +25,13 @@ export async function withTimeLimit<T>(
 }
 
 /** Resolves with the promise; rejects with the signal's reason if that is first. */
-export async function waitFor(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+export async function waitFor<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>()
   const onAbort = () => aborted.reject(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     if (signal.aborted) onAbort()
-    await Promise.race([promise, aborted.promise])
+    return await Promise.race([promise, aborted.promise])
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
