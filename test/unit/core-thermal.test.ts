@@ -8,7 +8,8 @@ import {
   type ThermalCode,
 } from '../../firmware/core/engine/thermal-rules.ts'
 import { ThermalWatch } from '../../firmware/core/engine/thermal-watch.ts'
-import { type Bench, engineBench } from '../fakes/core-bench.ts'
+import { CoreError } from '../../firmware/core/errors.ts'
+import { type Bench, type BenchOptions, engineBench } from '../fakes/core-bench.ts'
 
 const SETTINGS = { marginC: 20, hotendRiseTimeoutMs: 60_000, bedRiseTimeoutMs: 180_000 }
 
@@ -86,8 +87,8 @@ interface Watched extends Bench {
   report(currentC: number, targetC: number): Promise<void>
 }
 
-async function watched(t: Tap): Promise<Watched> {
-  const b = await engineBench(t.testdir(), { blocks: ['G28\nG1 X1\nG1 X2\n'] })
+async function watched(t: Tap, options: Partial<BenchOptions> = {}): Promise<Watched> {
+  const b = await engineBench(t.testdir(), { blocks: ['G28\nG1 X1\nG1 X2\n'], ...options })
   const ending = new AbortController()
   const { machine, engine, journal, clock } = b
   const settings = { ...SETTINGS, reportTimeoutMs: 30_000, escalateAfterMs: 10_000 }
@@ -116,6 +117,8 @@ t.test('a fault of heat stops the print safely and fails the job with its code',
   await using b = await watched(t)
   await b.report(200, 210)
   await b.report(330, 210)
+  t.match(b.journal.job('aa'), { state: 'printing' }, 'no report carries a check')
+  await b.report(330, 210)
   t.match(b.journal.job('aa'), { state: 'failed', code: 'THERMAL_LIMIT' })
   t.strictSame(b.controller.executed.slice(-3), ['M104 S0', 'M140 S0', 'M107'])
   t.match(
@@ -131,6 +134,7 @@ t.test('a fault of heat stops the print safely and fails the job with its code',
 t.test('heat that goes on after the safe stop meets the emergency stop', async t => {
   await using b = await watched(t)
   await b.report(200, 210)
+  await b.report(330, 210)
   await b.report(330, 210)
   await b.report(340, 0)
   await b.clock.advance(11_000)
@@ -153,6 +157,7 @@ t.test('an idle printer is watched too', async t => {
   await b.finished()
   b.controller.executed.length = 0
   await b.report(205, 210)
+  await b.report(380, 210)
   await b.report(400, 210)
   t.strictSame(b.controller.executed, ['M104 S0', 'M140 S0', 'M107'])
 })
@@ -168,4 +173,54 @@ t.test('a controller that never says how hot it is does not print on', async t =
     code: 'THERMAL_SILENT',
     message: /no temperature was ever reported/,
   })
+})
+
+t.test('a damaged digit now and then is no fault, and hides none', async t => {
+  await using b = await watched(t)
+  for (let s = 0; s < 60; s++) {
+    await b.report(25 + 3 * s, 210)
+    if (s % 5 === 0) await b.report([925, 1, 208, 190][(s / 5) % 4] ?? 0, s % 10 === 0 ? 290 : 210)
+  }
+  await b.report(207, 210)
+  await b.report(208, 210)
+  t.match(b.journal.job('aa'), { state: 'printing' })
+  await b.report(150, 210)
+  await b.report(150, 210)
+  t.match(b.journal.job('aa'), { state: 'failed', code: 'THERMAL_FALLING' })
+})
+
+t.test('a fault that cannot be recorded is acted on all the same', async t => {
+  let isBroken = false
+  const step = () => {
+    if (isBroken) throw new CoreError('JOURNAL_WRITE', 'disk full')
+  }
+  await using b = await watched(t, { journalObserver: { step } })
+  b.controller.allow()
+  await b.finished()
+  b.controller.executed.length = 0
+  isBroken = true
+  await b.report(400, 210)
+  await b.report(400, 210)
+  t.strictSame(b.controller.executed, ['M104 S0', 'M140 S0', 'M107'])
+  isBroken = false
+})
+
+t.test('of several controllers each must report its own heaters', async t => {
+  await using b = await watched(t)
+  await b.report(205, 210)
+  for (let s = 0; s < 40; s++) {
+    const temperatures = { chamber: { currentC: 60, targetC: 60 } }
+    b.controller.onEvent({ kind: 'temperatures', temperatures })
+    await b.clock.advance(1000)
+  }
+  t.match(b.journal.job('aa'), { state: 'failed', code: 'THERMAL_SILENT' })
+})
+
+t.test('a controller that waits for one heater may name that alone', async t => {
+  await using b = await watched(t)
+  const hotend = { currentC: 205, targetC: 210 }
+  const bed = { currentC: 60, targetC: 60 }
+  b.controller.onEvent({ kind: 'temperatures', temperatures: { hotend, bed } })
+  for (let s = 0; s < 40; s++) await b.report(205, 210)
+  t.match(b.journal.job('aa'), { state: 'printing' })
 })

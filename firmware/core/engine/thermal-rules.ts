@@ -40,8 +40,16 @@ const ABSURD = { belowC: -30, aboveC: 650 } as const
 /** Marlin Configuration_adv.h: WATCH_TEMP_INCREASE. */
 const RISE_C = 2
 const ARRIVED_C = 4
+/** More than any heater does from one report to the next. */
+const SUDDEN_C = 15
 /** Heat of a neighbour warms a heater that is off; a stuck switch does more. */
 const OFF_RISE_C = 60
+
+/** A report carries no check: what differs so much from the one before may be a damaged digit, until the next says the same. */
+export function isSudden(before: Temperature, report: Temperature): boolean {
+  const isNear = Math.abs(report.currentC - before.currentC) <= SUDDEN_C
+  return !isNear || report.targetC !== before.targetC
+}
 
 /** A heater as first seen. */
 export function firstSight({ currentC, targetC }: Temperature, nowMs: number): HeaterState {

@@ -12,6 +12,7 @@ import {
   firstSight,
   follow,
   type HeaterState,
+  isSudden,
   type ThermalSettings,
 } from './thermal-rules.ts'
 
@@ -39,15 +40,29 @@ interface Fault {
   readonly currentC: number
 }
 
+/** Heaters that were told of in one breath are told of by one controller; while it waits for one of them it may name that alone. */
+interface Source {
+  heardAtMs: number
+}
+
+/** What was told of one heater last, believed or not. */
+interface Told {
+  readonly report: Temperature
+  readonly atMs: number
+  readonly source: Source
+  /** By the reports that were told twice alike. */
+  readonly state: HeaterState | undefined
+  /** A fault if the next report shows one as well: each carries no check of its own. */
+  readonly isSuspect: boolean
+}
+
 const LOOK_MS = 1000
 /** Above this a heater that was just switched off is not merely coasting. */
 const STILL_RISING_C = 5
 
 export class ThermalWatch {
   readonly #options: ThermalWatchOptions
-  readonly #heaters = new Map<string, HeaterState>()
-  #last: Temperatures = {}
-  #reportedAtMs: number | undefined
+  readonly #heaters = new Map<string, Told>()
   /** Since when a print runs that nobody has told a temperature of. */
   #unheardSinceMs: number | undefined
   #fault: Fault | undefined
@@ -73,19 +88,28 @@ export class ThermalWatch {
   }
 
   #take(temperatures: Temperatures): (() => Promise<void>) | undefined {
-    const nowMs = this.#options.clock.nowMs()
-    this.#reportedAtMs = nowMs
-    this.#last = temperatures
-    if (this.#fault) return undefined
+    const heaters = Object.keys(temperatures)
+    const known = heaters.map(heater => this.#heaters.get(heater)).find(told => told !== undefined)
+    const source = known?.source ?? { heardAtMs: 0 }
+    source.heardAtMs = this.#options.clock.nowMs()
+    let fault: (() => Promise<void>) | undefined
     for (const [heater, report] of Object.entries(temperatures)) {
-      const before = this.#heaters.get(heater)
-      const state = before ? follow(before, report, nowMs) : firstSight(report, nowMs)
-      this.#heaters.set(heater, state)
-      const { settings } = this.#options
-      const code = faultOf(state, report, { heater, maxC: this.#maxOf(heater), settings, nowMs })
-      if (code) return () => this.#stop(heater, code, report)
+      const code = this.#judge(heater, report, source)
+      if (code && !this.#fault) fault ??= () => this.#stop(heater, code, report)
     }
-    return undefined
+    return fault
+  }
+
+  /** The fault of which this report is the second witness, if any. */
+  #judge(heater: string, report: Temperature, source: Source): CoreErrorCode | undefined {
+    const { clock, settings } = this.#options
+    const nowMs = clock.nowMs()
+    const before = this.#heaters.get(heater)
+    const next = before?.state ? follow(before.state, report, nowMs) : firstSight(report, nowMs)
+    const code = faultOf(next, report, { heater, maxC: this.#maxOf(heater), settings, nowMs })
+    const state = before && !isSudden(before.report, report) ? next : before?.state
+    this.#heaters.set(heater, { report, atMs: nowMs, source, state, isSuspect: code !== undefined })
+    return before?.isSuspect ? code : undefined
   }
 
   /** Silence, and what became of a fault. */
@@ -101,28 +125,25 @@ export class ThermalWatch {
     }
     if (this.#isUnheard(nowMs))
       return () => this.#stop('heaters', 'THERMAL_SILENT', { currentC: Number.NaN, targetC: 0 })
-    const hot = Object.entries(this.#last).find(([, { targetC }]) => targetC > 0)
-    const isSilent =
-      this.#reportedAtMs !== undefined && nowMs - this.#reportedAtMs > settings.reportTimeoutMs
-    if (!hot || !isSilent) return undefined
-    const [heater, report] = hot
-    return () => this.#stop(heater, 'THERMAL_SILENT', report)
+    for (const [heater, { report, source }] of this.#heaters)
+      if (report.targetC > 0 && nowMs - source.heardAtMs > settings.reportTimeoutMs)
+        return () => this.#stop(heater, 'THERMAL_SILENT', report)
+    return undefined
   }
 
   /** A controller that has heaters and prints, and has never said how hot they are. */
   #isUnheard(nowMs: number): boolean {
     const { engine, machine, settings } = this.#options
-    const isOwed = engine.isBusy && machine.hasHeaters && this.#reportedAtMs === undefined
+    const isOwed = engine.isBusy && machine.hasHeaters && this.#heaters.size === 0
     this.#unheardSinceMs = isOwed ? (this.#unheardSinceMs ?? nowMs) : undefined
     return nowMs - (this.#unheardSinceMs ?? nowMs) > settings.reportTimeoutMs
   }
 
   /** A heater that was told to be off, by a controller that still reports, and that gets no hotter. */
   #hasCeased({ heater, currentC, atMs }: Fault): boolean {
-    const now = this.#last[heater]
-    const isReported = this.#reportedAtMs !== undefined && this.#reportedAtMs > atMs
-    if (!now || !isReported || now.targetC > 0) return false
-    return !(now.currentC > currentC + STILL_RISING_C)
+    const now = this.#heaters.get(heater)
+    if (!now || now.atMs <= atMs || now.report.targetC > 0) return false
+    return !(now.report.currentC > currentC + STILL_RISING_C)
   }
 
   async #stop(heater: string, code: CoreErrorCode, report: Temperature): Promise<void> {
@@ -133,21 +154,25 @@ export class ThermalWatch {
       ? 'no temperature was ever reported'
       : `${heater} at ${currentC} C, target ${targetC} C`
     const detail = { heater, targetC, currentC: Number.isFinite(currentC) ? currentC : null }
-    journal.record({ type: 'printer.thermal_fault', code, message, detail })
-    await engine.abandon(new CoreError(code, message))
+    try {
+      journal.record({ type: 'printer.thermal_fault', code, message, detail })
+    } finally {
+      await engine.abandon(new CoreError(code, message))
+    }
   }
 
   async #force({ heater, code }: Fault): Promise<void> {
     const { engine, journal } = this.#options
     const message = `${heater}: heat goes on, or nobody can say that it does not`
-    journal.record({ type: 'printer.thermal_stop', code, message, detail: { heater } })
-    await engine.forceStop(new CoreError(code, message))
+    try {
+      journal.record({ type: 'printer.thermal_stop', code, message, detail: { heater } })
+    } finally {
+      await engine.forceStop(new CoreError(code, message))
+    }
   }
 
   #forget(): void {
     this.#heaters.clear()
-    this.#last = {}
-    this.#reportedAtMs = undefined
     this.#fault = undefined
   }
 
