@@ -92,10 +92,14 @@ function shortDirectory(test: Tap): string {
   return directory
 }
 
-async function door(test: Tap, path = join(shortDirectory(test), 's')): Promise<Door> {
+async function door(
+  test: Tap,
+  path = join(shortDirectory(test), 's'),
+  handlers = HANDLERS,
+): Promise<Door> {
   const clock = fakeClock()
   const log = createLogger({ name: 'test', level: 'silent' })
-  const server = await ControlServer.listen({ path, mode: 0o660, handlers: HANDLERS, clock, log })
+  const server = await ControlServer.listen({ path, mode: 0o660, handlers, clock, log })
   return { path, server, clock, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
 }
 
@@ -170,6 +174,31 @@ t.test('requests of one client are answered in order', async t => {
   client.socket.write(requests.join(''))
   const ids = [await client.next(), await client.next(), await client.next()]
   t.match(ids, [{ id: 1 }, { id: 2 }, { id: 3 }])
+})
+
+t.test('an emergency stop does not wait for what its client asked before', async t => {
+  const cancelled = Promise.withResolvers<never>()
+  const handlers = { ...HANDLERS, 'print.cancel': () => cancelled.promise }
+  await using d = await door(t, undefined, handlers)
+  using client = new Client(d.path)
+  const asked = ['print.cancel', 'status', 'print.stop', 'status']
+  for (const [id, method] of asked.entries()) client.socket.write(formatRequest(id, method, {}))
+  t.match(await client.next(), { kind: 'result', id: 2 })
+  cancelled.reject(new CoreError('JOB_STATE', 'over'))
+  const ids = [await client.next(), await client.next(), await client.next()]
+  t.match(ids, [{ id: 0 }, { id: 1 }, { id: 3 }])
+})
+
+t.test('a client that has said all it wanted still gets its answers', async t => {
+  const cancelled = Promise.withResolvers<never>()
+  const handlers = { ...HANDLERS, 'print.cancel': () => cancelled.promise }
+  await using d = await door(t, undefined, handlers)
+  using client = new Client(d.path)
+  client.socket.write(formatRequest(1, 'status', {}))
+  client.socket.end(formatRequest(2, 'print.cancel', {}))
+  t.match(await client.next(), { id: 1 })
+  cancelled.reject(new CoreError('JOB_STATE', 'over'))
+  t.match(await client.next(), { id: 2, failure: { data: { code: 'JOB_STATE' } } })
 })
 
 t.test('more clients than it serves are told and turned away', async t => {

@@ -1,4 +1,4 @@
-/** One client of the control socket: its requests in order, its notifications as they come, and no patience with a slow reader. */
+/** One client of the control socket: its requests in order but for a stop, its notifications as they come, and no patience with a slow reader. */
 
 import type { Socket } from 'node:net'
 import { RPC } from '#lib/control-protocol.ts'
@@ -9,12 +9,15 @@ import {
   formatResult,
   MAX_REQUEST_BYTES,
   parseRequest,
+  type RequestMessage,
 } from '#lib/json-rpc.ts'
 import type { Logger } from '#lib/logger.ts'
 import { answer, type ControlHandlers } from './methods.ts'
 
 /** A client that leaves more unread than this is dropped: a stalled terminal must not fill the core's memory. */
 const MAX_UNREAD_BYTES = 1024 * 1024
+/** Requests that wait before the socket is read no further. */
+const MAX_WAITING = 16
 
 export class ClientConnection {
   readonly #socket: Socket
@@ -28,14 +31,27 @@ export class ClientConnection {
     this.#log = log
   }
 
-  /** Serves until the client leaves or is dropped. Requests wait their turn; the socket is not read meanwhile. */
+  /** Serves until the client leaves or is dropped. Requests wait their turn; an emergency stop waits for nothing, least of all for a cancel. */
   async serve(): Promise<void> {
     const reader = createLineReader(MAX_REQUEST_BYTES)
+    const serve = (request: RequestMessage) =>
+      this.#serveRequest(request).catch((error: unknown) => {
+        this.#log.error({ err: error }, 'not answered')
+      })
+    let turn: Promise<unknown> = Promise.resolve()
+    let waiting = 0
     try {
-      for await (const chunk of this.#socket) {
+      for await (const chunk of this.#socket.iterator({ destroyOnReturn: false })) {
         const { lines, isOverlong } = reader.push(chunk)
-        for (const line of lines) await this.#serveLine(line)
+        for (const request of lines.map(parseRequest)) {
+          const before = turn
+          turn = isStop(request)
+            ? Promise.all([before, serve(request)])
+            : before.then(() => serve(request))
+          if (++waiting % MAX_WAITING === 0) await turn
+        }
         if (isOverlong) {
+          await turn
           const message = `a line of more than ${MAX_REQUEST_BYTES} bytes`
           this.#send(formatFailure(null, { code: RPC.invalidRequest, message }))
           break
@@ -44,6 +60,7 @@ export class ClientConnection {
     } catch (error) {
       this.#log.debug({ err: error }, 'client left')
     } finally {
+      await turn
       this.#socket.destroySoon()
     }
   }
@@ -57,8 +74,7 @@ export class ClientConnection {
     return this.#isWatching
   }
 
-  async #serveLine(line: Uint8Array): Promise<void> {
-    const request = parseRequest(line)
+  async #serveRequest(request: RequestMessage): Promise<void> {
     if (request.kind === 'malformed') {
       this.#send(formatFailure(request.id, request.failure))
       return
@@ -83,4 +99,8 @@ export class ClientConnection {
     }
     this.#socket.write(text)
   }
+}
+
+function isStop(request: RequestMessage): boolean {
+  return request.kind === 'request' && request.method === 'print.stop'
 }

@@ -34,7 +34,8 @@ export class ControlServer implements AsyncDisposable {
 
   private constructor(options: ControlServerOptions) {
     this.#options = options
-    this.#server = createServer(socket => this.#accept(socket))
+    // A client that has said all it wanted may still wait for its answers.
+    this.#server = createServer({ allowHalfOpen: true }, socket => this.#accept(socket))
   }
 
   /** Listens. A socket left by a core that died is replaced; one that answers is not. @throws CoreError CONTROL_SOCKET. */
@@ -94,6 +95,7 @@ export class ControlServer implements AsyncDisposable {
       socket.end(
         formatFailure(null, { code: RPC.refused, message, data: { code: 'CONTROL_CLIENTS' } }),
       )
+      socket.destroySoon()
       return
     }
     const client = new ClientConnection(socket, handlers, log)
