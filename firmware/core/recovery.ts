@@ -2,8 +2,9 @@
 
 import { CHECKPOINT_MS } from './engine/checkpoints.ts'
 import type { Machine } from './engine/machine.ts'
+import { CoreError } from './errors.ts'
 import type { Journal } from './journal/journal.ts'
-import type { Spool } from './spool.ts'
+import type { Spool, SpooledFile } from './spool.ts'
 
 export interface RecoveryParts {
   readonly journal: Journal
@@ -82,11 +83,12 @@ async function adoptOrRemove(
   signal: AbortSignal,
 ): Promise<void> {
   const isKnown = journal.hasJob(id)
-  const file = isKnown ? undefined : await spool.measureFile(id, signal)
+  const file = isKnown ? undefined : await measure(spool, id, signal)
   const twin = file && journal.jobs(WAITING).find(({ sha256 }) => sha256 === file.sha256)
   if (file === undefined || twin) {
     await spool.remove(id)
-    const message = isKnown ? 'the file of an ended job' : 'the file of a job that has one'
+    const reason = file ? 'the file of a job that has one' : 'a file that cannot be read'
+    const message = isKnown ? 'the file of an ended job' : reason
     journal.record({ type: 'spool.removed', job: isKnown ? id : twin?.id, message })
     return
   }
@@ -99,4 +101,18 @@ async function adoptOrRemove(
       detail: { sizeBytes: file.sizeBytes, sha256: file.sha256 },
     },
   )
+}
+
+/** Undefined for a file that the disk gives back no more: it must not keep the core from starting. */
+async function measure(
+  spool: Spool,
+  id: string,
+  signal: AbortSignal,
+): Promise<SpooledFile | undefined> {
+  try {
+    return await spool.measureFile(id, signal)
+  } catch (error) {
+    if (error instanceof CoreError && error.code === 'JOB_FILE_LOST') return undefined
+    throw error
+  }
 }

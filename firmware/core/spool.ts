@@ -140,12 +140,13 @@ export class Spool {
     const { maxBytes, maxFileBytes, reserveBytes } = this.#limits
     if (sizeBytes === 0 || sizeBytes > maxFileBytes)
       throw new CoreError('INTAKE_SIZE', `${sizeBytes} bytes, at most ${maxFileBytes} are taken`)
+    const disk = await statfs(this.#directory)
+    // Nothing is awaited from here until the bytes count as used.
     if (this.#usedBytes + sizeBytes > maxBytes)
       throw new CoreError(
         'SPOOL_FULL',
         `${sizeBytes} bytes, ${this.#usedBytes} of ${maxBytes} are used`,
       )
-    const disk = await statfs(this.#directory)
     const freeBytes = disk.bavail * disk.bsize
     if (freeBytes - sizeBytes < reserveBytes)
       throw new CoreError(
@@ -176,7 +177,8 @@ export class Spool {
 
 async function copy(source: CopySource, file: FileHandle, signal: AbortSignal): Promise<string> {
   return digest(source, signal, async bytes => {
-    await file.write(bytes).catch((error: unknown) => {
+    // writeFile, not write: a disk that fills up may take a part of the bytes and say so in its result alone.
+    await file.writeFile(bytes).catch((error: unknown) => {
       throw coreFault('SPOOL_IO', 'the copy could not be written', error)
     })
   })

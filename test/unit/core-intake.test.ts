@@ -1,77 +1,14 @@
 import { execFileSync } from 'node:child_process'
 import { mkdir, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t, { type Test as Tap } from 'tap'
+import t from 'tap'
 import { type FileSource, openFileSource } from '#lib/file-source.ts'
 import { CoreError } from '../../firmware/core/errors.ts'
 import { displayName, kindOfName } from '../../firmware/core/intake/names.ts'
-import { Stick, type StickPorts } from '../../firmware/core/intake/stick.ts'
+import { Stick } from '../../firmware/core/intake/stick.ts'
 import { watchMount } from '../../firmware/core/intake/watch-mount.ts'
-import { Journal } from '../../firmware/core/journal/journal.ts'
-import { Spool, type SpoolLimits } from '../../firmware/core/spool.ts'
-import { type FakeClock, fakeClock } from '../fakes/core-clock.ts'
-
-const SETTLE_MS = 1_000
-const never = new AbortController().signal
-
-interface Mount extends Disposable {
-  readonly directory: string
-  readonly spoolDirectory: string
-  readonly journal: Journal
-  readonly spool: Spool
-  readonly clock: FakeClock
-  readonly stick: Stick
-  /** Looks twice, far enough apart for what lies there to have settled. */
-  look(): Promise<void>
-  put(name: string, content?: string): Promise<string>
-  events(): readonly string[]
-}
-
-async function mount(
-  test: Tap,
-  options: { limits?: Partial<SpoolLimits>; openSource?: StickPorts['openSource'] } = {},
-): Promise<Mount> {
-  const home = test.testdir({ stick: {} })
-  const directory = join(home, 'stick')
-  const spoolDirectory = join(home, 'spool')
-  const clock = fakeClock()
-  const journal = new Journal({
-    path: join(home, 'journal'),
-    stamp: () => ({ atMs: clock.wallMs(), quality: 'rtc' }),
-  })
-  const limits = { maxBytes: 1000, maxFileBytes: 500, reserveBytes: 0, ...options.limits }
-  const spool = await Spool.open(spoolDirectory, limits)
-  let ids = 0
-  const ports: StickPorts = {
-    clock,
-    journal,
-    spool,
-    newId: () => `0000000${++ids}`,
-    onReceived: () => undefined,
-    ...(options.openSource ? { openSource: options.openSource } : {}),
-  }
-  const stick = new Stick(directory, SETTLE_MS, ports)
-  return {
-    directory,
-    spoolDirectory,
-    journal,
-    spool,
-    clock,
-    stick,
-    async look() {
-      await stick.scan(never)
-      await clock.advance(SETTLE_MS)
-      await stick.scan(never)
-    },
-    async put(name, content = 'sealed bytes') {
-      const path = join(directory, name)
-      await writeFile(path, content)
-      return path
-    },
-    events: () => journal.events(0, 1000).map(({ type }) => type),
-    [Symbol.dispose]: () => journal[Symbol.dispose](),
-  }
-}
+import { Spool } from '../../firmware/core/spool.ts'
+import { mount, never, SETTLE_MS } from '../fakes/core-mount.ts'
 
 t.test('takes a sealed file, whatever the case of its name', async t => {
   using m = await mount(t)
@@ -285,4 +222,57 @@ t.test('names say what a file promises to be, and are safe to show', async t => 
   t.equal(displayName('a\u001b[31m\u202eb\n.mpf'), 'a?[31m?b?.mpf')
   t.equal([...displayName(`${'é'.repeat(200)}.mpf`)].length, 80)
   t.equal(displayName('Häuschen 2.mpf'), 'Häuschen 2.mpf')
+})
+
+t.test('a file on FAT is the same after a boot, though its inode is not', async t => {
+  using m = await mount(t)
+  const path = await m.put('part.mpf')
+  const writtenAt = new Date('2026-11-01T12:00:00Z')
+  await utimes(path, writtenAt, writtenAt)
+  await m.look()
+  await m.put('renumbered')
+  await utimes(join(m.directory, 'renumbered'), writtenAt, writtenAt)
+  await rename(join(m.directory, 'renumbered'), path)
+  const again = new Stick(m.directory, 0, {
+    ...m,
+    newId: () => 'ffffffff',
+    onReceived: () => undefined,
+  })
+  await again.scan(never)
+  t.strictSame(m.events(), ['job.received'])
+})
+
+t.test(
+  'a sealed file is found among more pictures and plain files than anybody copies',
+  async t => {
+    using m = await mount(t)
+    const names = Array.from({ length: 1_100 }, (_, i) => [`${i}.jpg`, `${i}.gcode`]).flat()
+    await Promise.all(names.slice(0, 1_100).map(name => m.put(name)))
+    await m.put('part.mpf')
+    await Promise.all(names.slice(1_100).map(name => m.put(name)))
+    await m.stick.scan(never)
+    await m.clock.advance(SETTLE_MS)
+    const ending = new AbortController()
+    const scanning = m.stick.scan(ending.signal)
+    t.match(m.journal.jobs(), [])
+    while (m.journal.jobs().length === 0) await new Promise(resolve => setImmediate(resolve))
+    ending.abort()
+    await scanning.catch(() => undefined)
+    t.match(m.journal.jobs(), [{ name: 'part.mpf' }])
+  },
+)
+
+t.test('two copies at once do not both fit into the last gap', async t => {
+  using m = await mount(t, { limits: { maxBytes: 100 } })
+  const sources = await Promise.all(
+    ['a', 'b'].map(async name =>
+      openFileSource(await m.put(`${name}.mpf`, name.repeat(60)), message => new Error(message)),
+    ),
+  )
+  const taken = await Promise.allSettled(
+    sources.map((source, i) => m.spool.take(source, `0000000${i}`, never)),
+  )
+  for (const source of sources) await source[Symbol.asyncDispose]()
+  t.strictSame(taken.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+  t.equal(m.spool.usedBytes, 60)
 })

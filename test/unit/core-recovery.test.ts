@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { CoreError } from '../../firmware/core/errors.ts'
 import { recover } from '../../firmware/core/recovery.ts'
 import { addReadyJob, engineBench } from '../fakes/core-bench.ts'
 
@@ -95,4 +96,12 @@ t.test('anything else in the spool is removed with a record', async t => {
   await recover(b, never)
   t.strictSame(readdirSync(directory).sort(), ['00000007.mpf', 'aa.mpf'].sort())
   t.equal(b.types().filter(type => type === 'spool.removed').length, 2)
+})
+
+t.test('a file that the disk gives back no more does not keep the core from starting', async t => {
+  await using b = await bench()
+  writeFileSync(b.spool.pathOf('00000009'), 'sealed too')
+  b.spool.measureFile = () => Promise.reject(new CoreError('JOB_FILE_LOST', 'read: EIO'))
+  t.strictSame(await recover(b, never), [])
+  t.match(b.journal.events(0, 99).at(-1), { type: 'spool.removed', message: /cannot be read/ })
 })

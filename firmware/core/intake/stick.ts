@@ -30,7 +30,7 @@ export interface StickPorts {
   readonly storeGrant?: (bytes: Uint8Array) => Promise<void>
 }
 
-/** More names in one root than any person copies; the rest waits until these are gone. */
+/** More print files in one root than any person copies; the rest waits until these are gone. */
 const MAX_NAMES = 1000
 const QUEUED = ['received', 'ready', 'printing', 'paused', 'interrupted'] as const
 
@@ -38,7 +38,7 @@ interface Found {
   readonly name: string
   readonly kind: NameKind
   readonly isRegular: boolean
-  /** Changes with name, inode, time or size: a changed file is another file. */
+  /** Changes with name, time or size: a changed file is another file. FAT numbers its inodes anew at each mount. */
   readonly key: string
 }
 
@@ -79,14 +79,16 @@ export class Stick {
     // No stick, or one pulled this moment: the same as an empty one.
     const names = await readdir(this.#directory).catch(() => [])
     const found: Found[] = []
-    for (const name of names.slice(0, MAX_NAMES)) {
-      const kind = kindOfName(name)
-      if (kind === 'other') continue
+    const kinds = names.map(name => ({ name, kind: kindOfName(name) }))
+    const plaintext = kinds.filter(({ kind }) => kind === 'plaintext')
+    // Whatever else lies there, sealed files come first.
+    const wanted = kinds.filter(({ kind }) => kind === 'sealed' || kind === 'grant')
+    for (const { name, kind } of [...wanted, ...plaintext].slice(0, MAX_NAMES)) {
       const stats = await lstat(join(this.#directory, name), { bigint: true }).catch(
         () => undefined,
       )
       if (stats === undefined || stats.isDirectory()) continue
-      const shape = `${this.#directory}\0${name}\0${stats.ino}\0${stats.mtimeNs}\0${stats.size}`
+      const shape = `${this.#directory}\0${name}\0${stats.mtimeNs}\0${stats.size}`
       const key = createHash('sha256').update(shape).digest('hex')
       found.push({ name, kind, isRegular: stats.isFile(), key })
     }
