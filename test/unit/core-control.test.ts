@@ -201,12 +201,16 @@ t.test('a client that has said all it wanted still gets its answers', async t =>
   t.match(await client.next(), { id: 2, failure: { data: { code: 'JOB_STATE' } } })
 })
 
-t.test('more clients than it serves are told and turned away', async t => {
+t.test('more clients than it serves may stop the machine, then they are turned away', async t => {
   await using d = await door(t)
-  const clients = Array.from({ length: 16 }, () => new Client(d.path))
-  for (const client of clients) await client.ask('status')
+  const clients = Array.from({ length: 20 }, () => new Client(d.path))
+  const refusal = { failure: { data: { code: 'CONTROL_CLIENTS' } } }
+  for (const [i, client] of clients.entries()) {
+    t.match(await client.ask('status'), i < 16 ? { kind: 'result' } : refusal)
+    t.match(await client.ask('print.stop'), { kind: 'result' })
+  }
   using late = new Client(d.path)
-  t.match(await late.next(), { failure: { data: { code: 'CONTROL_CLIENTS' } } })
+  t.match(await late.next(), refusal)
   t.equal(await late.next(), undefined)
   for (const client of clients) client[Symbol.dispose]()
 })

@@ -10,6 +10,7 @@ import {
   MAX_REQUEST_BYTES,
   parseRequest,
   type RequestMessage,
+  type RpcFailure,
 } from '#lib/json-rpc.ts'
 import type { Logger } from '#lib/logger.ts'
 import { answer, type ControlHandlers } from './methods.ts'
@@ -23,12 +24,15 @@ export class ClientConnection {
   readonly #socket: Socket
   readonly #handlers: ControlHandlers
   readonly #log: Logger
+  readonly #refusal: RpcFailure | undefined
   #isWatching = false
 
-  constructor(socket: Socket, handlers: ControlHandlers, log: Logger) {
+  /** `refusal`: the answer to everything but an emergency stop. */
+  constructor(socket: Socket, handlers: ControlHandlers, log: Logger, refusal?: RpcFailure) {
     this.#socket = socket
     this.#handlers = handlers
     this.#log = log
+    this.#refusal = refusal
   }
 
   /** Serves until the client leaves or is dropped. Requests wait their turn; an emergency stop waits for nothing, least of all for a cancel. */
@@ -77,6 +81,10 @@ export class ClientConnection {
   async #serveRequest(request: RequestMessage): Promise<void> {
     if (request.kind === 'malformed') {
       this.#send(formatFailure(request.id, request.failure))
+      return
+    }
+    if (this.#refusal && !isStop(request)) {
+      this.#send(formatFailure(request.id, this.#refusal))
       return
     }
     const reply = await answer(this.#handlers, request.method, request.params)

@@ -21,6 +21,8 @@ export interface ControlServerOptions {
 }
 
 const MAX_CLIENTS = 16
+/** Beyond them so many may press the emergency stop, and do nothing else. */
+const MAX_STOPPING = 4
 /** Watchers are told of progress at most four times a second. */
 const PROGRESS_INTERVAL_MS = 250
 /** Owner only until the configured mode is set. */
@@ -90,15 +92,15 @@ export class ControlServer implements AsyncDisposable {
   #accept(socket: Socket): void {
     const { handlers, log } = this.#options
     socket.on('error', error => log.debug({ err: error }, 'client socket failed'))
-    if (this.#clients.size >= MAX_CLIENTS) {
-      const message = `${MAX_CLIENTS} clients are connected`
-      socket.end(
-        formatFailure(null, { code: RPC.refused, message, data: { code: 'CONTROL_CLIENTS' } }),
-      )
+    const message = `${MAX_CLIENTS} clients are connected`
+    const refusal = { code: RPC.refused, message, data: { code: 'CONTROL_CLIENTS' } }
+    if (this.#clients.size >= MAX_CLIENTS + MAX_STOPPING) {
+      socket.end(formatFailure(null, refusal))
       socket.destroySoon()
       return
     }
-    const client = new ClientConnection(socket, handlers, log)
+    const isFull = this.#clients.size >= MAX_CLIENTS
+    const client = new ClientConnection(socket, handlers, log, isFull ? refusal : undefined)
     this.#clients.set(client, socket)
     // Both ends of the map's entry: `serve` never rejects.
     void client.serve().finally(() => this.#clients.delete(client))

@@ -40,7 +40,7 @@ export interface MachineOptions {
 
 /** How an emergency stop went. */
 export interface StopReport {
-  /** From the call until nothing could be in flight any more. */
+  /** From the call until its outcome was known. */
   readonly latencyMs: number
   /** Which layers could have done it, by controller. */
   readonly stopLayers: string

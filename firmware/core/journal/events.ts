@@ -95,7 +95,7 @@ export const EVENTS = {
   },
   'printer.safe_stop_failed': {
     severity: 'critical',
-    when: 'The abnormal-end script could not be carried out; heaters may be on.',
+    when: 'The abnormal-end script could not be carried out; its message says whether heaters may be on.',
   },
   'printer.end_failed': {
     severity: 'critical',
