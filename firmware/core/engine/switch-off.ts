@@ -7,6 +7,8 @@ import { stopLayersOf } from './stop-layers.ts'
 
 /** A wait that begins once another was ended is ended too, after as long at most. */
 const BREAK_AGAIN_MS = 500
+/** One may be damaged on its way; more would not fit the smallest receive ring. */
+const BREAKS = 3
 
 /** On all controllers at once. Resolves with why some may still heat, by name, when each has answered every word or is lost. */
 export async function switchOff(
@@ -49,7 +51,8 @@ async function breakWaits(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let left = controller.statistics.inFlightLines; left > 0; left--) {
+  const { inFlightLines } = controller.statistics
+  for (let left = inFlightLines && Math.max(inFlightLines, BREAKS); left > 0; left--) {
     for (const command of breakWait) controller.command(command, { signal }).catch(() => undefined)
     await clock.sleep(BREAK_AGAIN_MS, signal)
   }
