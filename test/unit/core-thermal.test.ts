@@ -146,6 +146,8 @@ t.test('a controller that stops reporting with a heater on is stopped, then forc
   await using b = await watched(t)
   await b.report(205, 210)
   await b.clock.advance(31_000)
+  t.match(b.journal.job('aa'), { state: 'printing' }, 'it may have been stopped itself')
+  await b.clock.advance(1_000)
   t.match(b.journal.job('aa'), { state: 'failed', code: 'THERMAL_SILENT' })
   await b.clock.advance(11_000)
   t.equal(b.controller.isStopped, true)
@@ -222,5 +224,14 @@ t.test('a controller that waits for one heater may name that alone', async t => 
   const bed = { currentC: 60, targetC: 60 }
   b.controller.onEvent({ kind: 'temperatures', temperatures: { hotend, bed } })
   for (let s = 0; s < 40; s++) await b.report(205, 210)
+  t.match(b.journal.job('aa'), { state: 'printing' })
+})
+
+t.test('a core that was stopped itself reads what came meanwhile before it judges', async t => {
+  await using b = await watched(t)
+  await b.report(205, 210)
+  await b.clock.advance(60_000)
+  await b.report(205, 210)
+  await b.clock.advance(1_000)
   t.match(b.journal.job('aa'), { state: 'printing' })
 })

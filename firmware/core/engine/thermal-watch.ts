@@ -65,6 +65,7 @@ export class ThermalWatch {
   readonly #heaters = new Map<string, Told>()
   /** Since when a print runs that nobody has told a temperature of. */
   #unheardSinceMs: number | undefined
+  #wasSilent = false
   #fault: Fault | undefined
 
   constructor(options: ThermalWatchOptions) {
@@ -125,10 +126,16 @@ export class ThermalWatch {
     }
     if (this.#isUnheard(nowMs))
       return () => this.#stop('heaters', 'THERMAL_SILENT', { currentC: Number.NaN, targetC: 0 })
-    for (const [heater, { report, source }] of this.#heaters)
-      if (report.targetC > 0 && nowMs - source.heardAtMs > settings.reportTimeoutMs)
-        return () => this.#stop(heater, 'THERMAL_SILENT', report)
-    return undefined
+    const silent = [...this.#heaters].find(
+      ([, { report, source }]) =>
+        report.targetC > 0 && nowMs - source.heardAtMs > settings.reportTimeoutMs,
+    )
+    // A process that was stopped itself finds its timers due before it has read what came meanwhile: it looks twice.
+    const wasSilent = this.#wasSilent
+    this.#wasSilent = silent !== undefined
+    if (!silent || !wasSilent) return undefined
+    const [heater, { report }] = silent
+    return () => this.#stop(heater, 'THERMAL_SILENT', report)
   }
 
   /** A controller that has heaters and prints, and has never said how hot they are. */
