@@ -26,7 +26,7 @@ import { FleetError } from './errors.ts'
 import { entryOf, extendLog, type Head, logOf, openHead, proveHead } from './prove.ts'
 import { RequestQueues } from './request-queues.ts'
 import { expectSegments } from './segments.ts'
-import type { FleetStore } from './store.ts'
+import type { FleetStore, LogRow } from './store.ts'
 import type { Tenant } from './tenant.ts'
 
 export interface IngestOptions {
@@ -143,7 +143,7 @@ export class Ingest {
         bodies: items.map(item => JSON.stringify(item)),
       })
       store.setFact(device, 'clock', clock.wallMs(), { clk: header.clk, ts: header.ts })
-      if (stream === 'evt') this.#extend(device)
+      if (stream === 'evt') this.#extend(device, header.seq0 + header.n - 1)
     })
     if (store.fact(device, 'birth') === undefined) this.#askBirth(device)
     this.#acknowledgeSoon(device)
@@ -166,21 +166,33 @@ export class Ingest {
     return isProven
   }
 
-  /** Chain and signed head over what is contiguous now. */
-  #extend(device: string): void {
+  /**
+   * Chain and signed head over what is contiguous now. The batch that ends with `last` must follow; what came before its turn
+   * only counts if it does: a lie among it is written over when the truth comes.
+   */
+  #extend(device: string, last: number): void {
     const { store } = this.#options
-    let log = logOf(store, device)
     const end = store.contiguous(device, 'evt')
-    while (log.size < end) {
-      const items = store.items(device, 'evt', log.size, Math.min(PAGE, end - log.size))
-      log = extendLog(
-        log,
-        device,
-        items.map(({ value }) => value),
-      )
+    let log = this.#extended(device, logOf(store, device), Math.min(last, end))
+    try {
+      log = this.#extended(device, log, end)
+    } catch (error) {
+      if (!(error instanceof FleetError)) throw error
     }
     store.setLog(device, log)
     this.#proveWaiting(device)
+  }
+
+  /** @throws FleetError FLEET_CHAIN_BROKEN, FLEET_RECORD_DIFFERS */
+  #extended(device: string, log: LogRow, end: number): LogRow {
+    let extended = log
+    while (extended.size < end) {
+      const limit = Math.min(PAGE, end - extended.size)
+      const items = this.#options.store.items(device, 'evt', extended.size, limit)
+      const records = items.map(({ value }) => value)
+      extended = extendLog(extended, device, records)
+    }
+    return extended
   }
 
   /** Beside the messages: sending waits for acknowledgements, which come behind them. One request of a printer at a time. */
@@ -270,10 +282,11 @@ export class Ingest {
     })
   }
 
+  /** A store that fails is the worker's end; whatever else a message brings about is the message's fault. */
   #alert(device: string, error: unknown): void {
+    if (!(error instanceof Error) || 'errcode' in error) throw error
     const { store, clock } = this.#options
     const isOurs = error instanceof FleetError || error instanceof CloudError
-    if (!isOurs && !(error instanceof z.ZodError) && !(error instanceof SyntaxError)) throw error
     store.alert(device, clock.wallMs(), isOurs ? error.code : 'CLOUD_MALFORMED', error.message)
   }
 }

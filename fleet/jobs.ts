@@ -63,12 +63,12 @@ export async function makeOffer(
   return { offer, envelope: signStatement(STATEMENT.offer, offer, [publisher]) }
 }
 
-/** Sends what a printer asks for, in order. Nothing happens for an offer that is not its own. */
+/** Sends what a printer asks for, in order. Nothing happens for an offer that is not its own. @throws FleetError FLEET_FILE */
 export async function sendBlocks(
   store: FleetStore,
   device: string,
   payload: Uint8Array,
-  link: Pick<Link, 'publish'>,
+  link: Pick<Link, 'publish' | 'window'>,
 ): Promise<void> {
   const { offer, ranges } = requestSchema.parse(JSON.parse(Buffer.from(payload).toString('utf8')))
   const known = z
@@ -76,8 +76,10 @@ export async function sendBlocks(
     .safeParse(store.fact(device, `offer:${offer}`)).data
   const total = ranges.reduce((sum, [, length]) => sum + length, 0)
   if (!known || total > MAX_REQUEST_BYTES) return
-  await using file = await open(known.path, 'r')
-  const sending: Promise<void>[] = []
+  await using file = await open(known.path, 'r').catch((cause: unknown) => {
+    throw new FleetError('FLEET_FILE', 'an offered file cannot be read', { cause })
+  })
+  const sending = new Set<Promise<void>>()
   for (const [from, length] of ranges) {
     for (let at = from; at < Math.min(from + length, known.sizeBytes); at += BLOCK_BYTES) {
       const bytes = Buffer.alloc(Math.min(BLOCK_BYTES, from + length - at, known.sizeBytes - at))
@@ -85,7 +87,13 @@ export async function sendBlocks(
       const block = encodeBlock({ offer, off: at, len: bytes.length }, bytes)
       const publication = { topic: topicOf(device, 'blk'), payload: block }
       // A block that is lost is asked for again.
-      sending.push(link.publish(publication).catch(() => undefined))
+      const sent = link
+        .publish(publication)
+        .catch(() => undefined)
+        .finally(() => sending.delete(sent))
+      sending.add(sent)
+      // Thousands of printers may be asking: no more of each file is in memory than one window.
+      if (sending.size >= link.window) await Promise.race(sending)
     }
   }
   await Promise.all(sending)

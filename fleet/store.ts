@@ -66,7 +66,8 @@ export class FleetStore implements Disposable {
       this.#database.exec('COMMIT')
       return result
     } catch (error) {
-      this.#database.exec('ROLLBACK')
+      // Some failures of the disk have rolled it back already.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
       throw error
     }
   }

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseEndpoint } from '#cloud'
 import { systemClock } from '#lib/clock.ts'
+import { TaskGroup } from '#lib/task-group.ts'
 import { FLEET } from '../broker-names.ts'
 import { issueServer } from '../ca.ts'
 import { startDownloadServer } from '../download-server.ts'
@@ -68,6 +69,10 @@ acknowledges. Any number of workers may share the directory of a tenant and a br
     })
     const days = expectNumber(values['keep-telemetry'], 'keep-telemetry', [1, 36_500])
     const retention = stack.use(new Retention(join(values.tenant, 'fleet.sqlite'), days))
-    await Promise.all([ingest.run(signal), retention.run(systemClock, signal)])
+    // The first to fail ends the other before the store is closed.
+    await using tasks = new TaskGroup(signal)
+    tasks.start(taskSignal => ingest.run(taskSignal))
+    tasks.start(taskSignal => retention.run(systemClock, taskSignal))
+    await tasks.settled()
   },
 }
