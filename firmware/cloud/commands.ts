@@ -6,7 +6,8 @@ import type { CoreClient } from './core-client.ts'
 import type { CourierState } from './courier.ts'
 import { CloudError } from './errors.ts'
 
-const COMMAND_WAIT_MS = 10_000
+/** What fits into a request to the core, which ends the connection over a longer one. */
+const MAX_ENVELOPE_BYTES = 32 * 1024
 /** Each costs the core a signature to check and one to make: more than this are no fleet end's, and are dropped. */
 const MOST_PER_MINUTE = 120
 const MINUTE_MS = 60_000
@@ -16,7 +17,7 @@ const KEPT = 'commands-kept'
 
 type Core = Pick<CoreClient, 'request' | 'isEnded'>
 type Shared = Pick<CourierState, 'outbox'> & {
-  readonly core: Pick<Slot<Core>, 'when'>
+  readonly core: Pick<Slot<Core>, 'value'>
   readonly sender: Pick<CourierState['sender'], 'added'>
   readonly ports: Pick<CourierState['ports'], 'log' | 'clock'>
 }
@@ -33,15 +34,17 @@ export class Commands {
   }
 
   /**
-   * Resolves when it is answered or kept: before that the broker has not been told that it arrived.
-   * @throws CloudError CLOUD_FLOOD when it was dropped
+   * Resolves when it is answered or kept: before that the broker has not been told that it arrived. Behind what is kept already
+   * it is kept too: counters only go up.
+   * @throws CloudError CLOUD_FLOOD, CLOUD_MALFORMED when it was dropped
    */
   async take(envelope: Uint8Array): Promise<void> {
     this.#expectRoom()
+    if (envelope.length > MAX_ENVELOPE_BYTES)
+      throw new CloudError('CLOUD_MALFORMED', `a command of ${envelope.length} bytes`)
     const text = Buffer.from(envelope).toString('base64')
-    const waiting = AbortSignal.timeout(COMMAND_WAIT_MS)
-    const core = await this.#state.core.when(waiting).catch(() => undefined)
-    if (core && (await this.#handOver(core, text))) return
+    const core = this.#state.core.value
+    if (core && this.#kept().length === 0 && (await this.#handOver(core, text))) return
     const kept = this.#kept()
     if (kept.length < MOST_KEPT) this.#keep([...kept, text])
   }
@@ -56,8 +59,11 @@ export class Commands {
 
   /** The core is there again: what it did not answer is asked again. It counts a command once, however often it comes. */
   async coreConnected(core: Core): Promise<void> {
-    for (const text of this.#kept())
-      if (await this.#handOver(core, text)) this.#keep(this.#kept().filter(each => each !== text))
+    for (let [text] = this.#kept(); text !== undefined; [text] = this.#kept()) {
+      const asked = text
+      if (!(await this.#handOver(core, asked))) return
+      this.#keep(this.#kept().filter(each => each !== asked))
+    }
   }
 
   /** False when the core went away over it. What it cannot even answer is dropped: it would stand in the way for ever. */

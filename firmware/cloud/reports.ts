@@ -9,6 +9,7 @@ import { CloudError } from './errors.ts'
 export type Report = CourierMethods['cloud.report']['params']
 
 const MAX_WAITING = 256
+const MAX_TEXT = 256
 /** What only a signature of the fleet end causes is told each time. */
 const UNGATED: ReadonlySet<CourierEvent> = new Set([
   ...(['cloud.transfer_started', 'cloud.transfer_finished', 'cloud.transfer_cancelled'] as const),
@@ -52,8 +53,16 @@ export class Reports {
   }
 }
 
-/** A broker's text is a stranger's: printable and short. */
+/** A broker's text is a stranger's: printable and short, or the core takes none of the report. */
 function clean(report: Report): Report {
-  const message = report.message.replace(/[^\x20-\x7e]/g, '?').slice(0, 256)
-  return { ...report, message }
+  const { message, detail = {} } = report
+  const cleaned = Object.entries(detail).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? printable(value) : value,
+  ])
+  return { ...report, message: printable(message), detail: Object.fromEntries(cleaned) }
+}
+
+function printable(text: string): string {
+  return text.slice(0, MAX_TEXT).replace(/[^\x20-\x7e]/g, '?')
 }

@@ -21,7 +21,7 @@ function core(kind: 'answers' | 'dies' | 'refuses'): Core {
   return { request: request as Core['request'], isEnded: kind === 'dies' }
 }
 
-function desk(t: Test, path: string, whenCore: () => Promise<Core>) {
+function desk(t: Test, path: string, value: Core | undefined) {
   const outbox = new Outbox(path, { eventBytes: 1 << 20, telemetryBytes: 1 << 20 })
   t.teardown(() => outbox[Symbol.dispose]())
   const verbs: (string | null)[] = []
@@ -31,19 +31,16 @@ function desk(t: Test, path: string, whenCore: () => Promise<Core>) {
     outbox,
     sender: { added: () => undefined },
     ports: { log, clock },
-    core: { when: whenCore },
+    core: { value },
   }
   return { outbox, clock, verbs, commands: new Commands(state, verb => verbs.push(verb)) }
 }
 
 test('what a dying or absent core did not answer is asked again by the next life of the courier', async t => {
   const path = join(t.testdir(), 'outbox.sqlite')
-  const whenCores = [async () => core('dies'), () => Promise.reject(new Error('no core'))]
-  for (const whenCore of whenCores)
-    await desk(t, path, whenCore).commands.take(
-      Buffer.from(`from life ${whenCores.indexOf(whenCore)}`),
-    )
-  const { commands, verbs, outbox } = desk(t, path, async () => core('answers'))
+  for (const [life, found] of [core('dies'), undefined].entries())
+    await desk(t, path, found).commands.take(Buffer.from(`from life ${life}`))
+  const { commands, verbs, outbox } = desk(t, path, core('answers'))
   answered.length = 0
   await commands.coreConnected(core('dies'))
   t.same(answered, [])
@@ -57,9 +54,9 @@ test('what a dying or absent core did not answer is asked again by the next life
 
 test('what the core cannot answer is dropped, and no more than sixteen are kept', async t => {
   const path = join(t.testdir(), 'outbox.sqlite')
-  const refusing = desk(t, path, async () => core('refuses'))
+  const refusing = desk(t, path, core('refuses'))
   await refusing.commands.take(Buffer.from('poison'))
-  const away = desk(t, path, async () => core('dies'))
+  const away = desk(t, path, core('dies'))
   for (let number = 0; number < 20; number += 1)
     await away.commands.take(Buffer.from(`number ${number}`))
   answered.length = 0
@@ -70,7 +67,7 @@ test('what the core cannot answer is dropped, and no more than sixteen are kept'
 
 test('of a flood the core gets what a fleet end may send in a minute, and the next minute goes on', async t => {
   const path = join(t.testdir(), 'outbox.sqlite')
-  const { commands, clock, outbox } = desk(t, path, async () => core('answers'))
+  const { commands, clock, outbox } = desk(t, path, core('answers'))
   answered.length = 0
   let dropped = 0
   const send = (n: number) =>
@@ -84,4 +81,25 @@ test('of a flood the core gets what a fleet end may send in a minute, and the ne
   await send(200)
   t.equal(answered.at(-1), 'number 200')
   t.equal(outbox.lastOf('resp'), 121)
+})
+
+test('a command that comes while kept ones are handed over waits behind them: counters only go up', async t => {
+  const path = join(t.testdir(), 'outbox.sqlite')
+  for (const number of ['1', '2']) await desk(t, path, undefined).commands.take(Buffer.from(number))
+  const slow = core('answers')
+  const { commands } = desk(t, path, slow)
+  answered.length = 0
+  const flushing = commands.coreConnected(slow)
+  await commands.take(Buffer.from('3'))
+  await flushing
+  await commands.take(Buffer.from('4'))
+  t.same(answered, ['1', '2', '3', '4'])
+})
+
+test('a command longer than any request to the core is dropped by name: it would end the connection each time', async t => {
+  const { commands } = desk(t, join(t.testdir(), 'outbox.sqlite'), undefined)
+  await t.rejects(commands.take(Buffer.alloc(60_000)), { code: 'CLOUD_MALFORMED' })
+  answered.length = 0
+  await commands.coreConnected(core('answers'))
+  t.same(answered, [])
 })
