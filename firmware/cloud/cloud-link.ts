@@ -90,7 +90,7 @@ export class CloudLink {
   /** The core was connected anew. */
   async coreConnected(core: CoreClient): Promise<void> {
     await this.#commands.coreConnected(core)
-    await this.#transfers?.reconcile(async after => {
+    await this.#transfers?.dropped.reconcile(async after => {
       const { events } = await core.request('events.list', { after, limit: PAGE })
       return events
     })
@@ -98,6 +98,8 @@ export class CloudLink {
 
   async runTransfers(signal: AbortSignal): Promise<void> {
     using _ = this.#blocks
+    // What is there already is judged by trusted time, which the core knows.
+    await this.#state.core.when(signal)
     await this.#transfers?.run(signal)
   }
 
@@ -125,7 +127,7 @@ export class CloudLink {
   /** Events were added to the outbox. */
   eventsAdded(events: readonly EventView[]): void {
     this.#presence?.changed()
-    void this.#transfers?.saw(events).catch((error: unknown) => {
+    void this.#transfers?.dropped.saw(events).catch((error: unknown) => {
       this.#state.ports.log.warn({ err: error }, 'a dropped file was not cleared')
     })
   }

@@ -50,9 +50,14 @@ export class IncomingFile implements AsyncDisposable {
         await made.close()
         return open(`${options.path}.part`, 'r+')
       })
-      const incoming = new IncomingFile(options, file, await keptPrefix(options, file))
-      await incoming.#openTree()
-      return incoming
+      try {
+        const incoming = new IncomingFile(options, file, await keptPrefix(options, file))
+        await incoming.#openTree()
+        return incoming
+      } catch (error) {
+        await file.close()
+        throw error
+      }
     } catch (cause) {
       if (cause instanceof CloudError) throw cause
       throw new CloudError('CLOUD_STORE', 'the transfer cannot be opened', { cause })
@@ -93,13 +98,15 @@ export class IncomingFile implements AsyncDisposable {
 
   /**
    * Takes one block. True when it was asked for and is what was signed.
-   * @throws CloudError CLOUD_BLOCK when it is not, CLOUD_OFFER when the whole offer cannot be; CLOUD_STORE
+   * @throws CloudError CLOUD_BLOCK when it is not, CLOUD_OFFER when the whole offer cannot be; the system's error
    */
   async take(offset: number, bytes: Uint8Array): Promise<boolean> {
     if (!this.#asked.has(offset) || bytes.length !== this.#lengthAt(offset)) return false
     this.#asked.delete(offset)
     await this.#expectSigned(offset, bytes)
-    await this.#file.write(bytes, 0, bytes.length, offset)
+    // The last write before a disk is full takes a part.
+    for (let at = 0; at < bytes.length; )
+      at += (await this.#file.write(bytes, at, bytes.length - at, offset + at)).bytesWritten
     this.#beyond.set(offset, bytes.length)
     for (let length = this.#beyond.get(this.#prefixBytes); length !== undefined; ) {
       this.#beyond.delete(this.#prefixBytes)
@@ -123,7 +130,8 @@ export class IncomingFile implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#prefixBytes > this.#keptBytes) await this.#keep()
+    // What cannot be written down is asked for again.
+    if (this.#prefixBytes > this.#keptBytes) await this.#keep().catch(() => undefined)
     await this.#file.close()
   }
 

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { writeFileAtomically } from '#lib/atomic-file.ts'
+import { CloudError } from './errors.ts'
 import { offerSchema } from './wire.ts'
 
 const recordSchema = z.strictObject({
@@ -46,11 +47,14 @@ export class TransferRecords {
     return [...this.#records.values()].filter(record => record.state === state)
   }
 
-  /** Durable when it resolves; the oldest that have ended make room. */
+  /** Durable when it resolves; the oldest that have ended make room. @throws CloudError CLOUD_STORE */
   async keep(record: TransferRecord): Promise<void> {
     const { offer } = record.offer
     const text = Buffer.from(JSON.stringify(record))
-    await writeFileAtomically(join(this.#directory, `${offer}.json`), text, { mode: 0o640 })
+    const path = join(this.#directory, `${offer}.json`)
+    await writeFileAtomically(path, text, { mode: 0o640 }).catch((cause: unknown) => {
+      throw new CloudError('CLOUD_STORE', 'an offer was not written down', { cause })
+    })
     this.#records.set(offer, record)
     for (const [id, old] of this.#records) {
       if (this.#records.size <= MAX_REMEMBERED) break

@@ -4,9 +4,10 @@ import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncDirectory, writeFileAtomically } from '#lib/atomic-file.ts'
 import type { Clock } from '#lib/clock.ts'
-import type { CourierEvent, EventView } from '#lib/control-protocol.ts'
+import type { CourierEvent } from '#lib/control-protocol.ts'
 import type { TrustBundle } from '#mpf'
-import { CloudError } from './errors.ts'
+import { DroppedFiles } from './dropped-files.ts'
+import { CloudError, type CloudErrorCode } from './errors.ts'
 import { IncomingFile } from './incoming-file.ts'
 import { type TransferRecord, TransferRecords } from './transfer-records.ts'
 import type { BlockRequest, OfferStatement } from './wire.ts'
@@ -37,25 +38,26 @@ interface Current {
   readonly file: IncomingFile
 }
 
-type EventReader = (after: number) => Promise<readonly EventView[]>
-
 const MAX_WAITING = 32
 const RETRY_MIN_MS = 2000
 const RETRY_MAX_MS = 60_000
 
 export class Transfers {
+  /** What was handed over. */
+  readonly dropped: DroppedFiles
   readonly #options: TransfersOptions
   #records: TransferRecords | undefined
   #current: Current | undefined
   #news = Promise.withResolvers<void>()
-  /** Blocks are taken one after the other: a file has one writer. */
-  #taking: Promise<unknown> = Promise.resolve()
+  /** Whatever opens, writes, hands over or closes the current file, one after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
   #isAskedAgain = false
 
   #loading: Promise<TransferRecords> | undefined
 
   constructor(options: TransfersOptions) {
     this.#options = options
+    this.dropped = new DroppedFiles(options.directory, () => this.#loaded())
   }
 
   /** What an earlier life left, read once. */
@@ -95,41 +97,19 @@ export class Transfers {
   }
 
   async cancelled(id: string): Promise<void> {
-    const record = this.#records?.get(id)
-    if (record?.state !== 'coming') return
-    await this.#end(record, 'cloud.transfer_cancelled', 'cancelled')
+    const records = await this.#loaded()
+    await this.#inTurn(async () => {
+      const record = records.get(id)
+      if (record?.state === 'coming')
+        await this.#end(record, 'cloud.transfer_cancelled', 'cancelled')
+    })
   }
 
   /** A block came; false when it is not what was signed: that is reported, and it is asked for again. */
-  block(id: string, offset: number, bytes: Uint8Array): Promise<boolean> {
-    const taken = this.#taking.then(() => this.#takeBlock(id, offset, bytes))
-    this.#taking = taken
-    return taken
-  }
-
-  /** The core's log says what became of a dropped file: it need not lie there any more. */
-  async saw(events: readonly EventView[]): Promise<void> {
-    for (const { type, detail } of events) {
-      if (!type.startsWith('intake.') && type !== 'job.received') continue
-      for (const record of this.#records?.in('dropped') ?? []) {
-        const { offer, sha256 } = record.offer
-        const isMeant = detail.sha256 === sha256 || detail.name === `${offer}.mpf`
-        if (isMeant && type !== 'intake.spool_refused') await this.#forgetFile(record)
-      }
-    }
-  }
-
-  /** The core was connected anew: what it told of dropped files in the meantime. */
-  async reconcile(read: EventReader): Promise<void> {
-    const dropped = (await this.#loaded()).in('dropped')
-    if (dropped.length === 0) return
-    for (let after = Math.min(...dropped.map(record => record.after)); ; ) {
-      const events = await read(after)
-      await this.saw(events)
-      const last = events.at(-1)
-      if (!last) return
-      after = last.sequence
-    }
+  async block(id: string, offset: number, bytes: Uint8Array): Promise<boolean> {
+    // A late one of a complete file does not wait for all of it to be hashed.
+    if (this.#current?.id !== id || this.#current.file.isComplete) return true
+    return this.#inTurn(() => this.#takeBlock(id, offset, bytes))
   }
 
   /** Runs until the signal aborts. */
@@ -140,9 +120,7 @@ export class Transfers {
     let last = -1
     while (!signal.aborted) {
       this.#news = Promise.withResolvers()
-      await this.#taking
-      await this.#choose()
-      if (await this.#finish(signal)) continue
+      if (await this.#inTurn(() => this.#step(signal))) continue
       const at = this.#current?.file.prefixBytes ?? -1
       retryMs = at > last ? RETRY_MIN_MS : retryMs
       last = at
@@ -153,8 +131,35 @@ export class Transfers {
         retryMs = Math.min(retryMs * 2, RETRY_MAX_MS)
       }
     }
-    await this.#taking
-    await this.#current?.file[Symbol.asyncDispose]()
+    await this.#inTurn(async () => this.#current?.file[Symbol.asyncDispose]())
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => undefined)
+    return done
+  }
+
+  /** Opens what comes first, hands over what is complete. True when there may be more to do at once. */
+  async #step(signal: AbortSignal): Promise<boolean> {
+    try {
+      return (await this.#choose()) || (await this.#finish(signal))
+    } catch (error) {
+      if (!signal.aborted) await this.#refused(this.#current?.id, error)
+      return false
+    }
+  }
+
+  /** Tells of it. An offer that can never be admitted has ended; what the disk refused is tried again later. */
+  async #refused(id: string | undefined, error: unknown, offset?: number): Promise<CloudErrorCode> {
+    const isOurs = error instanceof CloudError
+    if (!isOurs && !(error instanceof Error && 'syscall' in error)) throw error
+    const code = isOurs ? error.code : 'CLOUD_STORE'
+    const detail = { offer: id ?? '', ...(offset !== undefined && { offset }) }
+    this.#options.report('cloud.transfer_refused', error.message, detail, code)
+    const record = id === undefined ? undefined : this.#records?.get(id)
+    if (code === 'CLOUD_OFFER' && record) await this.#end(record)
+    return code
   }
 
   async #ask(): Promise<boolean> {
@@ -193,19 +198,13 @@ export class Transfers {
       if (await current.file.take(offset, bytes)) this.#news.resolve()
       return true
     } catch (error) {
-      if (!(error instanceof CloudError)) throw error
-      const { code, message } = error
-      const detail = { offer: id, offset }
-      this.#options.report('cloud.transfer_refused', message, detail, code)
-      const record = this.#records?.get(id)
-      if (code === 'CLOUD_OFFER' && record) await this.#end(record)
-      this.#news.resolve()
+      if ((await this.#refused(id, error, offset)) !== 'CLOUD_STORE') this.#news.resolve()
       return false
     }
   }
 
-  /** The most urgent offer that is coming: highest priority, then oldest. */
-  async #choose(): Promise<void> {
+  /** The most urgent offer that is coming: highest priority, then oldest. True when it cannot be: then another is to be chosen. */
+  async #choose(): Promise<boolean> {
     const records = await this.#loaded()
     for (const record of records.in('coming'))
       if (record.offer.exp * 1000 < this.#options.nowMs())
@@ -213,15 +212,20 @@ export class Transfers {
     const [best] = records
       .in('coming')
       .toSorted((a, b) => b.offer.priority - a.offer.priority || a.offer.iat - b.offer.iat)
-    if (best?.offer.offer === this.#current?.id) return
+    if (best?.offer.offer === this.#current?.id) return false
     await this.#current?.file[Symbol.asyncDispose]()
     this.#current = undefined
-    if (!best) return
+    if (!best) return false
     const { trust, tenant, nowMs } = this.#options
     const { offer } = best
     const path = join(this.#incoming, offer.offer)
-    const file = await IncomingFile.open({ offer, path, trust, tenant, nowMs })
-    this.#current = { id: offer.offer, offer, file }
+    try {
+      const file = await IncomingFile.open({ offer, path, trust, tenant, nowMs })
+      this.#current = { id: offer.offer, offer, file }
+      return false
+    } catch (error) {
+      return (await this.#refused(offer.offer, error)) === 'CLOUD_OFFER'
+    }
   }
 
   /** Hands a complete file over. True when there was one. */
@@ -233,8 +237,7 @@ export class Transfers {
       await current.file.expectWhole(signal)
     } catch (error) {
       if (!(error instanceof CloudError)) throw error
-      const detail = { offer: current.id }
-      this.#options.report('cloud.transfer_refused', error.message, detail, error.code)
+      await this.#refused(current.id, error)
       return true
     }
     const { offer } = record
@@ -266,13 +269,6 @@ export class Transfers {
       await rm(join(this.#incoming, `${offer}${suffix}`), { force: true })
     if (type) this.#options.report(type, message, { offer })
     this.#news.resolve()
-  }
-
-  async #forgetFile(record: TransferRecord): Promise<void> {
-    const { offer, grants } = record.offer
-    await this.#records?.keep({ ...record, state: 'ended' })
-    const names = [`${offer}.mpf`, ...grants.map((_, i) => `${offer}-${i}.mpfg`)]
-    for (const name of names) await rm(join(this.#options.directory, name), { force: true })
   }
 
   /** Between the note and the rename the last life may have ended. */

@@ -1,6 +1,6 @@
 /** Offered jobs: which comes first, and that what is there is not asked for again, whatever ends a life of the courier. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { type Test, test } from 'tap'
@@ -74,12 +74,18 @@ function life(
   { directory, clock }: Place,
   files: ReadonlyMap<string, Uint8Array | undefined>,
   lie: (bytes: Uint8Array) => Uint8Array = bytes => bytes,
+  trusted = trust,
 ): Life {
   const asked = new Map<string, number>()
   const [finished, refused]: [string[], string[]] = [[], []]
   const here: Life = {
     transfers: new Transfers({
-      ...{ directory: join(directory, 'drop'), maxFileBytes: 1 << 30, trust, tenant: TENANT },
+      ...{
+        directory: join(directory, 'drop'),
+        maxFileBytes: 1 << 30,
+        trust: trusted,
+        tenant: TENANT,
+      },
       ...{ clock, nowMs: clock.wallMs, lastEvent: () => 0 },
       report: (type, _message, { offer }, code = type) => {
         if (type === 'cloud.transfer_finished') finished.push(String(offer))
@@ -268,4 +274,69 @@ test('grants that come apart from the file lie beside it, and more offers than c
   here.blocks = 0
   for (let i = 0; i < 32; i++) await here.transfers.offered(await desk.offer(small))
   await t.rejects(here.transfers.offered(await desk.offer(small)), { code: 'CLOUD_OFFER' })
+})
+
+test('blocks that come while a file is put aside, cancelled or handed over are no fault', async t => {
+  const desk = await place(t)
+  const [slow, urgent] = [await desk.offer(large, 2), await desk.offer(small, 8)]
+  const files = new Map([
+    [slow.offer, large],
+    [urgent.offer, small],
+  ])
+  const here = life(t, desk, files)
+  here.blocks = 20
+  await here.transfers.offered(slow)
+  await until(() => here.blocks === 0)
+  let isEnding = false
+  const storm = (async () => {
+    for (let at = 0; !isEnding; at = (at + BLOCK_BYTES) % slow.sizeBytes) {
+      for (let n = 0; n < 4; n++)
+        void here.transfers.block(slow.offer, at, large.subarray(at, at + BLOCK_BYTES))
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  })()
+  await here.transfers.offered(urgent)
+  here.blocks = Number.POSITIVE_INFINITY
+  here.transfers.askAgain()
+  await until(() => here.finished.length === 1)
+  await until(() => here.transfers.progress?.offer === slow.offer)
+  await here.transfers.cancelled(slow.offer)
+  isEnding = true
+  await storm
+  t.same(here.finished.slice(0, 1), [urgent.offer])
+})
+
+test('what an earlier life fetched of an offer whose publisher is not trusted any more ends it, and the next goes on', async t => {
+  const desk = await place(t)
+  const offer = await desk.offer(large)
+  const files = new Map([[offer.offer, large]])
+  const first = life(t, desk, files)
+  first.blocks = 20
+  await first.transfers.offered(offer)
+  await until(() => first.blocks === 0)
+  await first.end()
+  const second = life(t, desk, files, undefined, roster(signingKey()).trust)
+  await until(() => second.refused.length === 1)
+  t.same(second.refused, ['CLOUD_OFFER'])
+  await second.end()
+  const third = life(t, desk, files)
+  await third.transfers.offered(offer)
+  await third.end()
+  t.same([third.asked.size, third.finished], [0, []])
+})
+
+test('a full disk is told, and the blocks are asked for again later, not at once', async t => {
+  const desk = await place(t)
+  const offer = await desk.offer(large)
+  await mkdir(join(desk.directory, 'drop/.incoming'), { recursive: true })
+  await symlink('/dev/full', join(desk.directory, 'drop/.incoming', `${offer.offer}.part`))
+  const here = life(t, desk, new Map([[offer.offer, large]]))
+  await here.transfers.offered(offer)
+  await until(() => here.refused.length > 0 && desk.clock.sleepers > 0)
+  const asked = sum(here.asked, offer)
+  await wait(50)
+  t.equal(sum(here.asked, offer), asked)
+  await desk.clock.advance(2000)
+  await until(() => sum(here.asked, offer) > asked)
+  t.ok(here.refused.every(code => code === 'CLOUD_STORE'))
 })
