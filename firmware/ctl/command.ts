@@ -1,7 +1,7 @@
 /** What a command of mpfctl is: its words for the manual, its options, and what it does with a connection. */
 
+import type { Advisor } from '#lib/advice.ts'
 import type { Clock } from '#lib/clock.ts'
-import type { Advisor } from './advice.ts'
 import type { CtlClient } from './client.ts'
 import { CtlError, type ExitCode } from './errors.ts'
 import type { Terminal } from './terminal.ts'

@@ -1,7 +1,7 @@
 /** mpfctl: the process around `runCtl` — its streams, signals and exit code. */
 
+import { createAdvisor } from '#lib/advice.ts'
 import { systemClock } from '#lib/clock.ts'
-import { createAdvisor } from './advice.ts'
 import { EXIT } from './errors.ts'
 import { runCtl } from './run.ts'
 import { createTerminal } from './terminal.ts'

@@ -11,7 +11,8 @@ import {
   type Thumbnail,
   thumbnailKind,
 } from '#mpf'
-import { type CommandContext, UsageError } from './command.ts'
+import type { CommandContext } from './command.ts'
+import { UsageError } from './errors.ts'
 import { readBytes } from './key-files.ts'
 
 /** SPEC 6.5 */

@@ -10,7 +10,8 @@ import {
   type SigningKey,
   signGrant,
 } from '#mpf'
-import { type CommandContext, UsageError } from './command.ts'
+import type { CommandContext } from './command.ts'
+import { ToolError, UsageError } from './errors.ts'
 
 const DAY_S = 86_400
 
@@ -22,6 +23,17 @@ export const GRANT_OPTIONS = {
   'grant-epoch': { type: 'string' },
   issuer: { type: 'string' },
 } as const satisfies ParseArgsOptionsConfig
+
+/** 2026-01-01, in seconds: no copy of this program is older. */
+const EARLIEST_S = 1_767_225_600
+
+/** Seconds since 1970, for what is signed. @throws ToolError TOOL_CLOCK */
+export function wallClockS(): number {
+  const nowS = Math.floor(Date.now() / 1000)
+  if (nowS < EARLIEST_S)
+    throw new ToolError('TOOL_CLOCK', `the clock says ${new Date(nowS * 1000).toISOString()}`)
+  return nowS
+}
 
 export const GRANT_HELP = `  --to FILE        public key of a printer (repeatable)
   --scope SCOPE    print (default) or view: metadata and pictures only
@@ -38,7 +50,7 @@ export function makeGrant(
   recipient: Recipient,
   signingKey: SigningKey,
 ): Promise<Uint8Array> {
-  const nowS = Math.floor(Date.now() / 1000)
+  const nowS = wallClockS()
   return signGrant({
     target,
     recipient,

@@ -3,16 +3,10 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import { createAdvisor } from '#lib/advice.ts'
 import { joinIdentifiers } from '#lib/arguments.ts'
 import { MpfError } from '#mpf'
-import {
-  type Command,
-  type CommandContext,
-  EXIT,
-  EXIT_MEANING,
-  exitCodeOf,
-  UsageError,
-} from './command.ts'
+import type { Command, CommandContext } from './command.ts'
 import { grant } from './commands/grant.ts'
 import { inspect } from './commands/inspect.ts'
 import { keygen } from './commands/keygen.ts'
@@ -22,6 +16,7 @@ import { report as reportCommand } from './commands/report.ts'
 import { seal } from './commands/seal.ts'
 import { trust } from './commands/trust.ts'
 import { verify } from './commands/verify.ts'
+import { EXIT, EXIT_MEANING, UsageError, verdictOf } from './errors.ts'
 
 const COMMANDS: readonly Command[] = [
   seal,
@@ -35,32 +30,44 @@ const COMMANDS: readonly Command[] = [
   preview,
 ]
 
+process.stdout.on('error', endOnLostOutput)
+// Where nobody can be told, the exit code still tells.
+process.stderr.on('error', () => undefined)
 process.exitCode = await main(process.argv.slice(2))
 
+/** A reader that has seen enough (`| head`) is no error; a full disk is. */
+function endOnLostOutput(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') return
+  process.stderr.write(`mpf: TOOL_FILE: cannot write -: ${error.message}\n`)
+  process.exit(EXIT.tool)
+}
+
 async function main(args: readonly string[]): Promise<number> {
-  const [name, ...rest] = args
-  if (name === undefined || name === '--help' || (name === 'help' && rest.length === 0)) {
+  try {
+    return await runCommand(args)
+  } catch (error) {
+    await report(error, args.includes('--json'))
+    return verdictOf(error).exitCode
+  }
+}
+
+async function runCommand([name, ...rest]: readonly string[]): Promise<number> {
+  if (name === undefined || isHelp(name) || (name === 'help' && rest.length === 0)) {
     process.stdout.write(overview())
     return name === undefined ? EXIT.usage : 0
   }
-  const isHelp = name === 'help' || rest.includes('--help')
   const wanted = name === 'help' ? rest[0] : name
   const command = COMMANDS.find(candidate => candidate.name === wanted)
-  if (!command) {
-    process.stderr.write(`mpf: no command ${wanted}\n${overview()}`)
-    return EXIT.usage
-  }
-  if (isHelp) {
+  if (!command) throw new UsageError(`no command ${wanted}`)
+  if (name === 'help' || rest.some(isHelp)) {
     process.stdout.write(manual(command))
     return 0
   }
-  const isJson = rest.includes('--json')
-  try {
-    return await command.run(createContext(command, rest))
-  } catch (error) {
-    report(error, isJson)
-    return exitCodeOf(error)
-  }
+  return command.run(createContext(command, rest))
+}
+
+function isHelp(arg: string): boolean {
+  return arg === '--help' || arg === '-h'
 }
 
 function createContext(command: Command, args: readonly string[]): CommandContext {
@@ -130,20 +137,23 @@ function parse(command: Command, args: readonly string[]): Parsed {
       allowPositionals: true,
     })
   } catch (cause) {
-    throw new UsageError((cause as Error).message, { cause })
+    // parseArgs adds advice after its first sentence; advice is docs/errors.md's.
+    const [reason = ''] = (cause as Error).message.split('. ')
+    throw new UsageError(reason, { cause })
   }
 }
 
-function report(error: unknown, isJson: boolean): void {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'INTERNAL'
+async function report(error: unknown, isJson: boolean): Promise<void> {
+  const { code } = verdictOf(error)
   const message = error instanceof Error ? error.message : String(error)
+  const advice = (await createAdvisor().find(code))?.action
   if (isJson) {
     const place =
       error instanceof MpfError
         ? { class: error.errorClass, line: error.line, block: error.block, segment: error.segment }
         : {}
-    process.stdout.write(`${JSON.stringify({ ok: false, code, message, ...place })}\n`)
-  } else process.stderr.write(`mpf: ${code}: ${message}\n`)
+    process.stdout.write(`${JSON.stringify({ ok: false, code, message, advice, ...place })}\n`)
+  } else process.stderr.write(`mpf: ${code}: ${message}\n${advice ? `  ${advice}\n` : ''}`)
 }
 
 function overview(): string {
@@ -169,7 +179,7 @@ ${command.help.replace(/^/gm, '  ')}
 
 EXIT CODES
    0  success
-   1  internal error
+   1  a fault of mpf itself (TOOL_FAULT)
 ${codes.join('\n')}
   docs/errors.md says of each code what to do about it.
 `

@@ -2,14 +2,17 @@
 
 import type { ParseArgsOptionsConfig } from 'node:util'
 import { loadConfig } from '#config'
+import { createAdvisor } from '#lib/advice.ts'
 import {
   checkMachine,
   type MachineProfile,
+  MpfError,
   ProgramPacker,
   policyFor,
   type SignedPolicy,
 } from '#mpf'
-import { type CommandContext, EXIT } from './command.ts'
+import type { CommandContext } from './command.ts'
+import { EXIT } from './errors.ts'
 import { createProgress } from './progress.ts'
 
 const MAX_SHOWN = 20
@@ -65,15 +68,18 @@ export async function profileOf(context: CommandContext): Promise<MachineProfile
 /**
  * The policy of a packed program. It must fit the profile, if there is one: what no line shows by itself is refused here, a
  * nozzle, a model, or a limit met so closely that what is signed, rounded outwards, would pass it.
- * @throws MpfError MPF_POLICY
+ * @throws MpfError MPF_POLICY; MPF_SIZE for a program that does nothing
  */
 export function policyOf(
   packer: ProgramPacker,
   profile: MachineProfile | undefined,
   models: readonly string[],
 ): SignedPolicy {
+  if (packer.lines === 0) throw new MpfError('MPF_SIZE', 'an empty program')
   const policy = policyFor(packer.limits(), { models, nozzleUm: packer.facts.nozzleUm ?? 0 })
-  if (profile && packer.refusedLines === 0) checkMachine(policy, profile)
+  if (packer.refusedLines > 0) return policy
+  if (policy.words.length === 0) throw new MpfError('MPF_SIZE', 'no line holds a command')
+  if (profile) checkMachine(policy, profile)
   return policy
 }
 
@@ -92,13 +98,18 @@ export function reportChanges(context: CommandContext, packer: ProgramPacker): v
 }
 
 /** Tells which lines were refused; the exit code. */
-export function refuse(context: CommandContext, packer: ProgramPacker): number {
+export async function refuse(context: CommandContext, packer: ProgramPacker): Promise<number> {
   if (context.isJson)
-    context.print(JSON.stringify({ refusedLines: packer.refusedLines, refused: packer.refused }))
+    context.print(
+      JSON.stringify({ ok: false, refusedLines: packer.refusedLines, refused: packer.refused }),
+    )
   for (const { code, line, word, problem } of packer.refused.slice(0, MAX_SHOWN))
     context.note(`mpf: ${code}: line ${line}: ${word === undefined ? '' : `${word}: `}${problem}`)
   for (const [word, lines] of Map.groupBy(packer.refused, ({ word }) => word ?? 'no command'))
     context.note(`mpf: ${word}: ${lines.length} lines refused (first: line ${lines[0]?.line})`)
   context.note(`mpf: ${packer.refusedLines} lines refused; nothing was written`)
+  const advisor = createAdvisor()
+  for (const code of new Set(packer.refused.map(({ code }) => code)))
+    context.note(`  ${(await advisor.find(code))?.action ?? code}`)
   return EXIT.CONTENT
 }

@@ -19,7 +19,8 @@ import {
   unwrapKeys,
   verifyManifest,
 } from '#mpf'
-import { type CommandContext, UsageError } from './command.ts'
+import type { CommandContext } from './command.ts'
+import { UsageError } from './errors.ts'
 import { openSealed } from './files.ts'
 import { readBytes, readRecipientKeys, readTrust } from './key-files.ts'
 

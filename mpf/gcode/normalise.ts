@@ -89,7 +89,10 @@ function normaliseLine(
   return repairLine(raw, report)
 }
 
-/** Line ends and white space everywhere; odd bytes and length only inside the comment. What then still is wrong in a command is refused later. */
+/**
+ * Line ends and white space everywhere; odd bytes and length only inside the comment. What then still is wrong is refused later:
+ * in a command, and a CR alone in a comment, behind which commands would vanish (text of an old Mac is one line).
+ */
 function repairLine(raw: Buffer, report: NormaliseReport): Buffer {
   const bytes: number[] = []
   let isComment = false
@@ -99,7 +102,7 @@ function repairLine(raw: Buffer, report: NormaliseReport): Buffer {
     else if (byte === TAB) {
       report.tabs++
       bytes.push(SPACE)
-    } else if (isComment && (byte < SPACE || byte > TILDE)) {
+    } else if (isComment && byte !== CR && (byte < SPACE || byte > TILDE)) {
       report.commentBytes++
       bytes.push(QUESTION)
     } else bytes.push(byte)

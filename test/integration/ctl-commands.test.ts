@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { readFile, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { createAdvisor } from '../../firmware/ctl/advice.ts'
+import { createAdvisor } from '../../firmware/lib/advice.ts'
 import { ctl, serverFor, socketPath } from '../fakes/ctl-run.ts'
 import { jobView, printerView, Refusal, startCtlServer } from '../fakes/ctl-server.ts'
 

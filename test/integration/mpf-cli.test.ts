@@ -88,8 +88,8 @@ t.test('the exit code tells the class of the error, with and without --json', as
     JSON.stringify({ ...JSON.parse(readFileSync(join(home, 'trust.json'), 'utf8')), keys: [] }),
   )
   const cases: readonly (readonly [number, readonly string[], Buffer, RegExp])[] = [
-    [2, ['seal'], sealed, /^USAGE$/],
-    [2, [...VERIFY, '--nonsense'], sealed, /^USAGE$/],
+    [2, ['seal'], sealed, /^TOOL_USAGE$/],
+    [2, [...VERIFY, '--nonsense'], sealed, /^TOOL_USAGE$/],
     [3, ['verify', '-', '--trust', 'none.json'], sealed, /^TOOL_FILE$/],
     [3, ['lint', '-', '--profile', 'none.json'], sealed, /^CONFIG_UNREADABLE$/],
     [10, VERIFY, sealed.subarray(0, 2000), /^MPF_TRUNCATED$/],

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { type Core, startCore } from '../../firmware/core/core.ts'
-import { createAdvisor } from '../../firmware/ctl/advice.ts'
 import { runCtl } from '../../firmware/ctl/run.ts'
 import { createTerminal } from '../../firmware/ctl/terminal.ts'
+import { createAdvisor } from '../../firmware/lib/advice.ts'
 import { fakeClock } from '../fakes/core-clock.ts'
 import {
   type DeskPrinter,

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { parseAdvice } from '../../firmware/ctl/advice.ts'
+import { parseAdvice } from '../../firmware/lib/advice.ts'
 
 const root = join(import.meta.dirname, '../..')
 const FOLDERS = ['mpf', 'drivers', 'ota', 'config', 'firmware', 'fleet']

@@ -1,9 +1,9 @@
-/** Ciphertext in waiting: readable by its descriptor, and nowhere in the file system. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+/** Ciphertext in waiting is readable by its descriptor alone; a file that is written is whole or not there. */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { fileStore } from '../../firmware/mpf/files.ts'
+import { fileStore, writeWhole } from '../../firmware/mpf/files.ts'
 
 test('the body in waiting has no name: a killed seal leaves nothing behind', async t => {
   const directory = await mkdtemp(join(tmpdir(), 'mpfd-files-'))
@@ -21,4 +21,18 @@ test('the body in waiting has no name: a killed seal leaves nothing behind', asy
   const kept: Uint8Array[] = []
   for await (const segment of store.read()) kept.push(segment)
   t.same(kept, segments)
+})
+
+test('what cannot be written to its end leaves the old file and nothing else', async t => {
+  const directory = t.testdir({ 'part.mpf': 'old' })
+  const path = join(directory, 'part.mpf')
+  function* breaking() {
+    yield Buffer.from('new')
+    throw new Error('no space left')
+  }
+  await t.rejects(writeWhole(path, breaking()), { code: 'TOOL_FILE' })
+  t.same(await readdir(directory), ['part.mpf'])
+  t.equal(await readFile(path, 'utf8'), 'old')
+  t.equal(await writeWhole(path, [Buffer.from('new')]), 3)
+  t.equal(await readFile(path, 'utf8'), 'new')
 })

@@ -1,6 +1,6 @@
 /** `mpfctl explain`: what a code means and what to do, from docs/errors.md. Needs no core. */
 
-import type { Advice } from '../advice.ts'
+import type { Advice } from '#lib/advice.ts'
 import { type Command, writeLines } from '../command.ts'
 import { CtlError, EXIT } from '../errors.ts'
 import { wrap } from '../help.ts'

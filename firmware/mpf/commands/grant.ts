@@ -9,8 +9,9 @@ import {
   recipientId,
   replaceGrants,
 } from '#mpf'
-import { type Command, type CommandContext, ToolError, UsageError } from '../command.ts'
-import { openSealed, writeWhole } from '../files.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { ToolError, UsageError } from '../errors.ts'
+import { isSameFile, openSealed, writeWhole } from '../files.ts'
 import { GRANT_HELP, GRANT_OPTIONS, makeGrant } from '../granting.ts'
 import { readRecipient, readRecipientKeys, readSigningKey, readTrust } from '../key-files.ts'
 import { openGranted, readManifest } from '../reading.ts'
@@ -56,14 +57,17 @@ async function runGrant(context: CommandContext): Promise<number> {
     throw new UsageError('expected either --out or --into')
   if (recipients.length === 0 || (out !== undefined && recipients.length > 1))
     throw new UsageError('expected --to: one with --out, any number with --into')
+  if (out !== undefined && (await isSameFile(out, path)))
+    throw new UsageError(`${out} is the sealed file itself`)
   await using source = await openSealed(path)
   const container = await readContainer(source)
   const { grants, segmentBytes } = await makeGrants(context, container, recipients)
   if (out !== undefined) await writeWhole(out, grants.values())
   else if (into !== undefined) await writeCopy(container, segmentBytes, grants, into)
-  if (context.isJson)
-    context.print(JSON.stringify({ out: out ?? into, recipients: [...grants.keys()] }))
-  else context.note(`${out ?? into}: granted to ${[...grants.keys()].join(', ')}`)
+  const target = out ?? into
+  if (context.isJson && target !== '-')
+    context.print(JSON.stringify({ out: target, recipients: [...grants.keys()] }))
+  else context.note(`${target}: granted to ${[...grants.keys()].join(', ')}`)
   return 0
 }
 

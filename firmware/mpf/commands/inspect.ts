@@ -10,7 +10,8 @@ import {
   signatureHeaders,
   type Thumbnail,
 } from '#mpf'
-import { type Command, type CommandContext, UsageError } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { UsageError } from '../errors.ts'
 import { openSealed } from '../files.ts'
 import { readTrust } from '../key-files.ts'
 import {

@@ -1,9 +1,10 @@
 /** `mpf keygen`: a key pair for a publisher, an issuer or a printer. */
 
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { createCsr, encodeBase64url, generateHybridKey, hybridKeyId, keyId } from '#mpf'
-import { type Command, type CommandContext, UsageError } from '../command.ts'
-import { algorithmOf, writeNew } from '../key-files.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { UsageError } from '../errors.ts'
+import { algorithmOf, type NewFile, writeNew } from '../key-files.ts'
 
 const KINDS = {
   'P-384': () => generateKeyPairSync('ec', { namedCurve: 'P-384' }),
@@ -36,14 +37,20 @@ export const keygen: Command = {
     const { privateKey, publicKey } = KINDS[kind as keyof typeof KINDS]()
     const commonName = context.text('csr')
     const files = { key: `${name}.key.pem`, pub: `${name}.pub.pem`, csr: `${name}.csr.pem` }
-    await writeNew(files.key, privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(), 0o600)
-    await writeNew(files.pub, publicKey.export({ format: 'pem', type: 'spki' }).toString(), 0o644)
-    if (commonName !== undefined)
-      await writeNew(
-        files.csr,
-        pem('CERTIFICATE REQUEST', createCsr({ commonName }, privateKey)),
-        0o644,
-      )
+    const request = commonName === undefined ? [] : [requestFile(files.csr, commonName, privateKey)]
+    await writeNew(
+      {
+        path: files.key,
+        contents: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+        mode: 0o600,
+      },
+      {
+        path: files.pub,
+        contents: publicKey.export({ format: 'pem', type: 'spki' }).toString(),
+        mode: 0o644,
+      },
+      ...request,
+    )
     tell(context, files, { kid: keyId(publicKey), algorithm: algorithmOf(privateKey) })
     return 0
   },
@@ -54,12 +61,11 @@ async function makeHybrid(context: CommandContext, name: string): Promise<number
   const publicKey = encodeBase64url(pair.publicKey)
   const files = { key: `${name}.key.json`, pub: `${name}.pub.json` }
   const file = { suite: 'HPKE-0051', publicKey }
+  const secret = { ...file, privateKey: encodeBase64url(pair.privateKey) }
   await writeNew(
-    files.key,
-    JSON.stringify({ ...file, privateKey: encodeBase64url(pair.privateKey) }),
-    0o600,
+    { path: files.key, contents: JSON.stringify(secret), mode: 0o600 },
+    { path: files.pub, contents: JSON.stringify(file), mode: 0o644 },
   )
-  await writeNew(files.pub, JSON.stringify(file), 0o644)
   tell(context, files, { kid: hybridKeyId(pair.publicKey), algorithm: 'HPKE-0051' })
   return 0
 }
@@ -72,6 +78,11 @@ function tell(
   if (context.isJson)
     context.print(JSON.stringify({ ...key, privateKey: files.key, publicKey: files.pub }))
   else context.print(`${files.key}, ${files.pub}\nkey id ${key.kid}`)
+}
+
+function requestFile(path: string, commonName: string, privateKey: KeyObject): NewFile {
+  const contents = pem('CERTIFICATE REQUEST', createCsr({ commonName }, privateKey))
+  return { path, contents, mode: 0o644 }
 }
 
 function pem(label: string, der: Uint8Array): string {

@@ -1,6 +1,7 @@
 /** `mpf lint`: what a printer would refuse of a G-code program, line by line, without sealing it. */
 
-import { type Command, UsageError } from '../command.ts'
+import type { Command } from '../command.ts'
+import { UsageError } from '../errors.ts'
 import { readProgram } from '../files.ts'
 import {
   createPacker,

@@ -1,7 +1,8 @@
 /** `mpf preview`: the toolpath of a sealed file as a small picture. */
 
 import { PreviewDrawer } from '#mpf'
-import { type Command, UsageError } from '../command.ts'
+import type { Command } from '../command.ts'
+import { UsageError } from '../errors.ts'
 import { followProgram, READ_HELP, READ_OPTIONS } from '../reading.ts'
 
 const MAX_PREVIEW_BYTES = 200_000

@@ -4,10 +4,11 @@ import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { decodeBase64url, type ProgramPacker, recipientId, type SealedPrint, sealPrint } from '#mpf'
-import { type Command, type CommandContext, UsageError } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
 import { DESCRIBE_HELP, DESCRIBE_OPTIONS, describePart, readDescription } from '../describing.ts'
-import { fileStore, readProgram, writeWhole } from '../files.ts'
-import { GRANT_HELP, GRANT_OPTIONS, makeGrant } from '../granting.ts'
+import { UsageError } from '../errors.ts'
+import { fileStore, isSameFile, readProgram, writeWhole } from '../files.ts'
+import { GRANT_HELP, GRANT_OPTIONS, makeGrant, wallClockS } from '../granting.ts'
 import { readRecipient, readSigningKey } from '../key-files.ts'
 import {
   createPacker,
@@ -23,7 +24,7 @@ export const seal: Command = {
   name: 'seal',
   summary: 'seal a G-code program into an MPF file for one or more printers',
   usage: 'mpf seal IN.gcode --out OUT.mpf --tenant ID --sign KEY --issue KEY --to PRINTER.pub.pem',
-  help: `Reads G-code (plain or zstd; - for standard input), encrypts and signs it, and writes one file that only the
+  help: `Reads G-code (plain, gzip or zstd; - for standard input), encrypts and signs it, and writes one file that only the
 named printers can open. What the program may do at most (words, positions, temperatures, feed) is measured and signed with it.
 
   --out FILE       the sealed file (- for standard output; default: IN with .mpf)
@@ -62,6 +63,8 @@ async function runSeal(context: CommandContext): Promise<number> {
   const [input, ...more] = context.operands
   if (input === undefined || more.length > 0) throw new UsageError('expected one G-code file, or -')
   const out = outputOf(context, input)
+  if (!context.flag('post-process') && (await isSameFile(out, input)))
+    throw new UsageError(`${out} is the G-code itself`)
   const tenant = context.required('tenant')
   if (decodeBase64url(tenant)?.length !== 16)
     throw new UsageError('--tenant: expected 16 bytes in base64url')
@@ -82,7 +85,7 @@ async function runSeal(context: CommandContext): Promise<number> {
     tenant,
     issuer: context.text('issuer') ?? 'mpf',
     app: 'mpf',
-    madeAtS: Math.floor(Date.now() / 1000),
+    madeAtS: wallClockS(),
     seq: context.integer('revision', [0, 2 ** 48], 0),
     signingKey,
     ...(postQuantumFile !== undefined && {
@@ -125,7 +128,7 @@ async function renameOutput(input: string): Promise<void> {
 }
 
 function withoutExtension(path: string): string {
-  return path.replace(/\.(gcode|gco|g)(\.zst)?$/i, '')
+  return path.replace(/\.(gcode|gco|g)(\.zst|\.gz)?$/i, '')
 }
 
 function fileIdOf(context: CommandContext): Uint8Array {

@@ -1,9 +1,11 @@
 /** `mpf trust`: a trust bundle, the list of whom a tenant's printers believe. */
 
 import { randomBytes } from 'node:crypto'
-import { encodeBase64url, keyId, parseTrustBundle, type TrustBundleJson } from '#mpf'
-import { type Command, ToolError, UsageError } from '../command.ts'
-import { algorithmOf, readPublicKey, writeNew } from '../key-files.ts'
+import { encodeBase64url, keyId, MpfError, parseTrustBundle, type TrustBundleJson } from '#mpf'
+import type { Command } from '../command.ts'
+import { ToolError, UsageError } from '../errors.ts'
+import { wallClockS } from '../granting.ts'
+import { algorithmOf, readPublicKey, SIGNING_KEYS, writeNew } from '../key-files.ts'
 
 const DAY_S = 86_400
 
@@ -33,7 +35,7 @@ export const trust: Command = {
   },
   async run(context) {
     if (context.operands.length > 0) throw new UsageError('expected options only')
-    const nowS = Math.floor(Date.now() / 1000)
+    const nowS = wallClockS()
     const validity = { nbf: nowS, exp: nowS + context.integer('days', [1, 36_500], 365) * DAY_S }
     const keys: TrustBundleJson['keys'] = []
     for (const purpose of ['publish', 'grant'] as const)
@@ -52,9 +54,9 @@ export const trust: Command = {
       },
     }
     const text = `${JSON.stringify(bundle, undefined, 2)}\n`
-    parseTrustBundle(Buffer.from(text))
+    expectBundle(text)
     const out = context.required('out')
-    await writeNew(out, text, 0o644)
+    await writeNew({ path: out, contents: text, mode: 0o644 })
     if (context.isJson)
       context.print(
         JSON.stringify({
@@ -69,12 +71,22 @@ export const trust: Command = {
   },
 }
 
+/** @throws UsageError saying which option made a bundle that no printer would take */
+function expectBundle(text: string): void {
+  try {
+    parseTrustBundle(Buffer.from(text))
+  } catch (cause) {
+    if (!(cause instanceof MpfError)) throw cause
+    throw new UsageError(cause.message, { cause })
+  }
+}
+
 async function describeKey(
   file: string,
 ): Promise<Pick<TrustBundleJson['keys'][number], 'kid' | 'alg' | 'jwk'>> {
   const key = await readPublicKey(file)
   const alg = algorithmOf(key)
-  if (!alg) throw new ToolError('TOOL_KEY', `${file} is not a P-384, P-256, Ed25519 or RSA key`)
+  if (!alg) throw new ToolError('TOOL_KEY', `${file} is not a ${SIGNING_KEYS}`)
   return {
     kid: keyId(key),
     alg,

@@ -2,7 +2,8 @@
 
 import { loadConfig } from '#config'
 import { type Container, checkMachine, type Manifest, readContainer, verifyCiphertext } from '#mpf'
-import { type Command, type CommandContext, UsageError } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { UsageError } from '../errors.ts'
 import { openSealed } from '../files.ts'
 import { readTrust } from '../key-files.ts'
 import { createProgress } from '../progress.ts'
