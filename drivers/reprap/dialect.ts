@@ -40,8 +40,6 @@ function parseReprapReply(line: string): Reply {
   const unknown = /^Error: Bad command: (.*)$/.exec(text)?.[1]
   if (unknown !== undefined) return { kind: 'unknownCommand', text: unknown }
   const reply = parseReply(text)
-  // It reports of its own accord only while it waits for heat (GCodes.cpp, CheckReportDue).
-  if (reply.kind === 'temperatures') return { ...reply, isWaiting: true }
   if (reply.kind !== 'fatal' || !/^Error: /.test(reply.text)) return reply
   // `Error: ...` is how it refuses one command; an ok follows.
   return { kind: 'refused', text: reply.text, isAcknowledgement: false }

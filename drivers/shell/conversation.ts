@@ -46,6 +46,8 @@ export class Conversation {
   #ackedLine = 0
   #statusAskedMs = 0
   isEmergencyParsed = false
+  /** It was asked to tell temperatures at intervals. One that was not tells them while it waits for heat, and only then. */
+  isReporting = false
   temperatures: Temperatures = {}
 
   constructor(options: ConversationOptions) {
@@ -267,7 +269,8 @@ export class Conversation {
   }
 
   #publish(reply: Reply): void {
-    if (isWorking(reply)) this.progress.busy()
+    const isUnasked = reply.kind === 'temperatures' && !this.isReporting
+    if (isUnasked || isWorking(reply)) this.progress.busy()
     if (reply.kind === 'temperatures' || reply.kind === 'okTemperatures')
       this.temperatures = { ...this.temperatures, ...reply.temperatures }
     if (reply.kind === 'status') this.#statusDesk.answer(reply)

@@ -137,8 +137,8 @@ class Driver implements MotionController {
     conversation.isEmergencyParsed =
       capabilities.EMERGENCY_PARSER === true || dialect.codec.isEmergencyBare
     if (capabilities.MEATPACK === true) await this.#line.startPacking(signal)
-    if (capabilities.AUTOREPORT_TEMP === true)
-      await conversation.command(`M155 S${tuning.autoreportS}`, signal)
+    conversation.isReporting = capabilities.AUTOREPORT_TEMP === true
+    if (conversation.isReporting) await conversation.command(`M155 S${tuning.autoreportS}`, signal)
     else startPolling({ clock, tuning, conversation, dialect, signal: this.#closing.signal })
   }
 

@@ -16,9 +16,7 @@ export function parseSmoothieReply(line: string): Reply {
   if (report) return { ...PLAIN_OK, report }
   if (text.startsWith('FIRMWARE_NAME:'))
     return { kind: 'firmware', fields: parseFields(text.replaceAll(', ', ' ')) }
-  const reply = parseReply(text)
-  // It reports of its own accord only while it waits for heat.
-  return reply.kind === 'temperatures' ? { ...reply, isWaiting: true } : reply
+  return parseReply(text)
 }
 
 /** M114 answers on the acknowledgement itself: `ok C: X:0.0000 Y:0.0000 Z:0.0000 E:0.0000`. */

@@ -59,8 +59,6 @@ t.test('whoever waits for heat or a person is at work, however it says so', asyn
     [marlin, 'echo:busy: paused for user'],
     [marlin, ' T:60.00 /210.00 B:40.00 /60.00 @:127 B@:127 W:?'],
     [prusa, 'T:25.6 E:0 W:?'],
-    [reprap, 'T:60.0 /210.0 B:40.0 /60.0'],
-    [smoothie, 'T:60.0 /210.0 @255 '],
     [klipper, 'B:40.0 /60.0 T0:60.0 /210.0'],
     [grbl, '<Tool|MPos:0.000,0.000,0.000|FS:0,0>'],
     [grbl, '<Door:0|MPos:0.000,0.000,0.000|FS:0,0>'],

@@ -5,10 +5,13 @@ import { DriverError } from '../../drivers/errors.ts'
 import { grbl } from '../../drivers/grbl/dialect.ts'
 import { marlin } from '../../drivers/marlin/dialect.ts'
 import { reprap } from '../../drivers/reprap/dialect.ts'
+import { Conversation } from '../../drivers/shell/conversation.ts'
 import { Flush } from '../../drivers/shell/flush.ts'
 import { createGreeting } from '../../drivers/shell/greeting.ts'
+import { Health } from '../../drivers/shell/health.ts'
 import type { LineListener } from '../../drivers/shell/line.ts'
 import { reattach } from '../../drivers/shell/reattach.ts'
+import { smoothie } from '../../drivers/smoothie/dialect.ts'
 import { fakeClock } from '../fakes/core-clock.ts'
 import { fakeLink } from '../fakes/drivers-link.ts'
 import { moves, windowOf } from '../fakes/drivers-window.ts'
@@ -108,6 +111,31 @@ t.test('a machine that holds refused lines is emptied once, however many it refu
   t.equal(written.length, 3)
   t.equal(resumed, 1)
 })
+
+t.test(
+  'who was not asked for temperatures tells them while it waits for heat, and only then',
+  async t => {
+    for (const [dialect, line] of [
+      [reprap, 'T:60.0 /210.0 B:40.0 /60.0'],
+      [smoothie, 'T:60.0 /210.0 @255 '],
+      [marlin, ' T:60.00 /210.00 @:127'],
+    ] as const) {
+      const clock = fakeClock()
+      const conversation = new Conversation({
+        ...{ clock, dialect, tuning: dialect.tuning, isCompact: false, onEvent: () => undefined },
+        health: new Health(clock, 115_200, () => undefined),
+        link: fakeLink(),
+      })
+      await clock.advance(10_000)
+      conversation.onLine(line)
+      t.equal(conversation.progress.stalledSinceMs, 10_000, dialect.name)
+      conversation.isReporting = true
+      await clock.advance(10_000)
+      conversation.onLine(line)
+      t.equal(conversation.progress.stalledSinceMs, 10_000, 'a report that was asked for')
+    }
+  },
+)
 
 t.test('a controller that never falls quiet is talked to all the same', async t => {
   const clock = fakeClock()
