@@ -84,9 +84,27 @@ function hearUnknown(window: SendWindow<unknown>, text: string): Verdict {
       if (entryOf(window, n)?.by === 'mark') return hearMark(window, n % MARK_MODULUS)
       return NOTHING
     }
+  const n = findInFlight(window, entry => isCollision(text, entry.text))
+  if (n !== undefined) {
+    window.expecting = 'bareOk'
+    acknowledge(window, n)
+    return { kind: 'refused', n, reason: 'damaged on the way, with the same checksum' }
+  }
   // A line that lost its number, or the tail of one cut by the firmware's own flush: never sent like this, so its ok acknowledges nothing.
   window.expecting = 'bareOk'
   return LOST
+}
+
+/** Two flips in one bit column pass an XOR checksum: the line had its number, so it was taken, and is no command any more. */
+function isCollision(heard: string, sent: string): boolean {
+  return isSameXor(heard, sent) || isSameXor(heard, ` ${sent}`)
+}
+
+function isSameXor(heard: string, sent: string): boolean {
+  if (heard.length !== sent.length) return false
+  let xor = 0
+  for (let i = 0; i < heard.length; i++) xor ^= heard.charCodeAt(i) ^ sent.charCodeAt(i)
+  return xor === 0
 }
 
 /** `B` never exceeds BUFSIZE-1, the slot of the acknowledged line itself: believed once it was said twice. */

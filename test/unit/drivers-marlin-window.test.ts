@@ -51,6 +51,17 @@ t.test('stops when the firmware acknowledges a numberless line it was never sent
   t.strictSame(say(window, 'ok P15 B3'), ['impossible'])
 })
 
+t.test('a line damaged past its checksum, no command any more, was not executed', async t => {
+  // Recorded on Marlin 2.1.2.1: `N96 G1 X8.4*77` arrived as `N96!G0 X8.4*77`.
+  for (const heard of ['!G0 X1', 'C5 X1']) {
+    const window = windowWith(3)
+    say(window, 'ok N1 P15 B3')
+    const refused = say(window, `echo:Unknown command: "${heard}"`)
+    t.strictSame(refused, ['refused'], heard)
+    t.equal(window.acked, 2, 'its number is spent')
+  }
+})
+
 t.test('asks at once when an acknowledgement came damaged', async t => {
   // Recorded on Marlin 2.1.2.1 at 0.2 % of noise a byte.
   const damaged = ['ok N1690P14 B3', 'ok N306 P!4 B3', '\u00efk N113 P3 B2', 'o{']
