@@ -3,12 +3,17 @@
 import type { TLSSocket } from 'node:tls'
 import { type IClientOptions, MqttClient, UniqueMessageIdProvider } from 'mqtt'
 import { CloudError } from './errors.ts'
+import { LinkWindow } from './link-window.ts'
 import { refusalOfBroker, refusalOfMessage, refusalOfSocket } from './refusals.ts'
 import { CONNECT_TIMEOUT_MS, openSocket, type SocketOptions } from './tls-socket.ts'
 
 /** CLOUD 3.1: never more unacknowledged publishes than this, whatever the broker would take. */
 export const MAX_WINDOW = 16
 const KEEPALIVE_S = 30
+/** A broker that acknowledges nothing for so long, though something waits, is given up. */
+const ACK_TIMEOUT_MS = 60_000
+/** How long an end of ours waits for what is on its way. */
+const FAREWELL_MS = 1000
 /** A block of a file and its header; a broker that sends more is cut off. */
 const MAX_PACKET_BYTES = 1024 * 1024
 /** What may follow a packet within one read of the socket. */
@@ -65,13 +70,20 @@ export interface Link extends AsyncDisposable {
  */
 export async function openLink(options: LinkOptions): Promise<Link> {
   const endpoint = `${options.host}:${options.port}`
+  const { signal } = options
   const socket = await openSocket(options, endpoint)
   const opening = new LinkOpening(socket, options, endpoint)
+  const onAbort = () => opening.abandon()
+  signal.addEventListener('abort', onAbort, { once: true })
   try {
+    signal.throwIfAborted()
     return await opening.open()
   } catch (error) {
     opening.abandon()
+    signal.throwIfAborted()
     throw error
+  } finally {
+    signal.removeEventListener('abort', onAbort)
   }
 }
 
@@ -81,6 +93,8 @@ class LinkOpening {
   readonly #options: LinkOptions
   readonly #endpoint: string
   readonly #closed = Promise.withResolvers<CloudError | undefined>()
+  #unacknowledged = 0
+  #ackWatch: NodeJS.Timeout | undefined
   #cause: CloudError | undefined
   #isOurs = false
   #isAnswered = false
@@ -132,21 +146,22 @@ class LinkOpening {
     const { subscriptions, protocol } = this.#options
     const receiveMaximum = await this.#connack()
     if (subscriptions.length > 0) {
-      const grants = await this.#client
-        .subscribeAsync([...subscriptions], { qos: 1 })
-        .catch((cause: unknown) => {
-          // Cut between CONNACK and SUBACK: mqtt.js rejects with an error of its own.
-          throw this.#cause ?? new CloudError('CLOUD_LOST', `${this.#endpoint}: cut`, { cause })
-        })
+      const subscribing = this.#client.subscribeAsync([...subscriptions], { qos: 1 })
+      const grants = await this.#acknowledged(subscribing).catch((cause: unknown) => {
+        // Cut between CONNACK and SUBACK: mqtt.js rejects with an error of its own.
+        throw this.#cause ?? new CloudError('CLOUD_LOST', `${this.#endpoint}: cut`, { cause })
+      })
       const refused = grants.find(({ qos }) => qos >= 0x80)
       if (refused) throw refusalOfMessage(refused.qos, refused.topic)
     }
+    const window = Math.min(MAX_WINDOW, receiveMaximum)
+    const slots = new LinkWindow(window)
     return {
       endpoint: this.#endpoint,
       protocol,
       tls: this.#socket.getProtocol() ?? '',
-      window: Math.min(MAX_WINDOW, receiveMaximum),
-      publish: publication => this.#publish(publication),
+      window,
+      publish: publication => slots.within(() => this.#publish(publication)),
       closed: this.#closed.promise,
       [Symbol.asyncDispose]: () => this.#end(),
     }
@@ -160,18 +175,36 @@ class LinkOpening {
 
   #connack(): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>()
-    const { signal } = this.#options
-    const onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
     this.#client.once('connect', packet => {
       this.#isAnswered = true
       resolve(packet.properties?.receiveMaximum ?? MAX_WINDOW)
     })
     void this.#closed.promise.then(cause => reject(cause ?? this.#lost()))
-    return promise.finally(() => signal.removeEventListener('abort', onAbort))
+    return promise
+  }
+
+  /** A broker that keeps a line alive and acknowledges nothing any more is as good as gone. */
+  async #acknowledged<T>(work: Promise<T>): Promise<T> {
+    this.#unacknowledged += 1
+    this.#ackWatch ??= this.#watchAcks()
+    try {
+      return await work
+    } finally {
+      clearTimeout(this.#ackWatch)
+      this.#unacknowledged -= 1
+      this.#ackWatch = this.#unacknowledged > 0 ? this.#watchAcks() : undefined
+    }
+  }
+
+  #watchAcks(): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.#cause ??= new CloudError('CLOUD_TIMEOUT', `${this.#endpoint}: nothing acknowledged`)
+      this.#socket.destroy()
+    }, ACK_TIMEOUT_MS)
   }
 
   async #publish(publication: Publication): Promise<void> {
+    if (this.#isClosed) throw new CloudError('CLOUD_LOST', this.#endpoint)
     const { topic, payload, isRetained = false, qos = 1, expiryS } = publication
     const properties =
       this.#options.protocol === 5 && expiryS !== undefined
@@ -187,7 +220,7 @@ class LinkOpening {
     })
     // Never left hanging: a link that has ended acknowledges nothing any more.
     void this.#closed.promise.then(() => reject(new CloudError('CLOUD_LOST', this.#endpoint)))
-    return promise
+    return this.#acknowledged(promise)
   }
 
   #lost(): CloudError {
@@ -206,8 +239,14 @@ class LinkOpening {
     this.#isOurs = true
     const { protocol, will } = this.#options
     const farewell = protocol === 5 && will?.isLastWord ? { reasonCode: DISCONNECT_WITH_WILL } : {}
-    // On a client that is closed already, mqtt.js never answers.
-    if (!this.#isClosed) await this.#client.endAsync(false, farewell).catch(() => undefined)
+    // mqtt.js waits for every acknowledgement, however long; of a client that is closed already it says nothing.
+    const timer = setTimeout(() => this.#socket.destroy(), FAREWELL_MS)
+    if (!this.#isClosed)
+      await Promise.race([
+        this.#client.endAsync(false, farewell).catch(() => undefined),
+        this.#closed.promise,
+      ])
+    clearTimeout(timer)
     this.#socket.destroy()
     this.#closed.resolve(undefined)
   }

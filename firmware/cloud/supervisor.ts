@@ -84,7 +84,13 @@ async function session(
   try {
     await using link = await options.open(endpoint, olds.has(endpoint) ? 4 : 5, signal)
     const ended = new AbortController()
-    const onAbort = () => ended.abort(signal.reason)
+    const onAbort = () => {
+      ended.abort(signal.reason)
+      // Nobody who waits for an acknowledgement keeps us.
+      void link[Symbol.asyncDispose]()
+    }
+    // What ended us while the link was being opened is not told again.
+    if (signal.aborted) onAbort()
     signal.addEventListener('abort', onAbort, { once: true })
     void link.closed.then(() => ended.abort(new DOMException('link ended', 'AbortError')))
     try {

@@ -60,21 +60,23 @@ export async function openSocket(options: SocketOptions, endpoint: string): Prom
   })
   const onAbort = () => socket.destroy(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
-  socket.setTimeout(CONNECT_TIMEOUT_MS, () =>
-    socket.destroy(Object.assign(new Error('no TLS in time'), { code: 'ETIMEDOUT' })),
+  // From the beginning, not from the last byte: one that trickles must not keep us from the next endpoint.
+  const deadline = setTimeout(
+    () => socket.destroy(Object.assign(new Error('no TLS in time'), { code: 'ETIMEDOUT' })),
+    CONNECT_TIMEOUT_MS,
   )
   socket.once('secureConnect', resolve)
   socket.on('error', reject)
   socket.once('close', () => reject(new Error('closed')))
   try {
     await promise
-    socket.setTimeout(0)
     socket.setNoDelay(true)
     return socket
   } catch (error) {
     signal.throwIfAborted()
     throw refusalOfSocket(error, endpoint)
   } finally {
+    clearTimeout(deadline)
     signal.removeEventListener('abort', onAbort)
   }
 }
