@@ -46,7 +46,7 @@ export class Conversation {
   #ackedLine = 0
   #statusAskedMs = 0
   isEmergencyParsed = false
-  /** It was asked to tell temperatures at intervals. One that was not tells them while it waits for heat, and only then. */
+  /** It tells temperatures at intervals: asked to, or heard while idle. Any other tells them while it waits for heat, and only then. */
   isReporting = false
   temperatures: Temperatures = {}
 
@@ -269,6 +269,7 @@ export class Conversation {
   }
 
   #publish(reply: Reply): void {
+    if (reply.kind === 'temperatures') this.isReporting ||= this.inFlight === 0
     const isUnasked = reply.kind === 'temperatures' && !this.isReporting
     if (isUnasked || isWorking(reply)) this.progress.busy()
     if (reply.kind === 'temperatures' || reply.kind === 'okTemperatures')

@@ -12,6 +12,8 @@ import { Health } from '../../drivers/shell/health.ts'
 import type { LineListener } from '../../drivers/shell/line.ts'
 import { reattach } from '../../drivers/shell/reattach.ts'
 import { smoothie } from '../../drivers/smoothie/dialect.ts'
+import { forgetInFlight } from '../../drivers/window/acknowledge.ts'
+import { append } from '../../drivers/window/send-window.ts'
 import { fakeClock } from '../fakes/core-clock.ts'
 import { fakeLink } from '../fakes/drivers-link.ts'
 import { moves, windowOf } from '../fakes/drivers-window.ts'
@@ -126,13 +128,16 @@ t.test(
         health: new Health(clock, 115_200, () => undefined),
         link: fakeLink(),
       })
+      append(conversation.window, { text: 'M109', frame: 'M109\n', by: 'ok' }, { kind: 'driver' })
       await clock.advance(10_000)
       conversation.onLine(line)
       t.equal(conversation.progress.stalledSinceMs, 10_000, dialect.name)
-      conversation.isReporting = true
+      forgetInFlight(conversation.window)
+      conversation.onLine(line)
+      append(conversation.window, { text: 'G1', frame: 'G1\n', by: 'ok' }, { kind: 'driver' })
       await clock.advance(10_000)
       conversation.onLine(line)
-      t.equal(conversation.progress.stalledSinceMs, 10_000, 'a report that was asked for')
+      t.equal(conversation.progress.stalledSinceMs, 10_000, 'it reports while idle too')
     }
   },
 )
