@@ -1,5 +1,5 @@
 /** A simulated board of any dialect with a controller opened on it: what every driver test begins with. */
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -75,9 +75,11 @@ export async function openBench(t: Test, options: BenchOptions = {}): Promise<Be
   return { sim, controller, events, executed, heard }
 }
 
-/** A path for a simulated board's by-path link. */
-export function linkPath(): string {
-  return join(mkdtempSync(join(tmpdir(), 'mpfd-port-')), 'by-path')
+/** A path for a simulated board's by-path link, gone with the test. */
+export function linkPath(t: Test): string {
+  const directory = mkdtempSync(join(tmpdir(), 'mpfd-port-'))
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  return join(directory, 'by-path')
 }
 
 /** `count` absolute moves, each different from its neighbours. */

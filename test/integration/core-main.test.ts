@@ -56,7 +56,7 @@ async function untilState(socket: string, state: string): Promise<void> {
 async function untilLineAcked(socket: string): Promise<void> {
   for (;;) {
     const list = await ask(socket, 'jobs.list', { state: 'printing' })
-    if (!JSON.stringify(list).includes('"line":0,')) return
+    if (/"line":[1-9]/.test(JSON.stringify(list))) return
   }
 }
 

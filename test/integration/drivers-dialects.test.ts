@@ -144,7 +144,7 @@ for (const dialect of DIALECT_NAMES.filter(name => only === undefined || only.in
     t.test('a cable out for a moment costs nothing, or ends the print truthfully', async t => {
       const { controller, executed, events } = await openBench(t, {
         dialect,
-        linkPath: linkPath(),
+        linkPath: linkPath(t),
         faults: parseFaults('bump@150'),
         config: { reattachWithinMs: 5000 },
         tuning: { reattachRetryMs: 20, reattachListenMs: 300 },
@@ -165,7 +165,7 @@ for (const dialect of DIALECT_NAMES.filter(name => only === undefined || only.in
     t.test('a brown-out is a reset, and names the last line acknowledged', async t => {
       const { controller, sim } = await openBench(t, {
         dialect,
-        linkPath: linkPath(),
+        linkPath: linkPath(t),
         faults: parseFaults('brownout@150'),
         config: { reattachWithinMs: 5000 },
         tuning: { reattachRetryMs: 20, reattachListenMs: 300 },

@@ -51,7 +51,7 @@ t.test('an unexpected start is a fault and a suspicion', async t => {
 
 t.test('a reset names the last program line acknowledged', async t => {
   const { controller } = await openBench(t, {
-    linkPath: linkPath(),
+    linkPath: linkPath(t),
     faults: parseFaults('brownout@150'),
     config: { reattachWithinMs: 5000 },
     tuning: { reattachRetryMs: 20, reattachListenMs: 300 },
@@ -65,7 +65,7 @@ t.test('a reset names the last program line acknowledged', async t => {
 for (const seed of [1, 2, 3])
   t.test(`three bumps of the cable cost nothing (seed ${seed})`, async t => {
     const { controller, executed } = await openBench(t, {
-      linkPath: linkPath(),
+      linkPath: linkPath(t),
       hasAdvancedOk: seed === 2,
       faults: parseFaults(
         `seed=${seed},bump@${90 + seed},bump@${250 + seed * 7},bump@${480 - seed}`,

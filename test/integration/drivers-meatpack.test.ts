@@ -1,6 +1,8 @@
 /** MeatPack on the wire: asked for, confirmed, begun anew after damage, and executed as sealed. */
+import { lstatSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { openController } from '#drivers'
 import { systemClock } from '#lib/clock.ts'
@@ -80,12 +82,13 @@ t.test('what the emergency parser must see goes in the clear', async t => {
 })
 
 t.test('a board left packing by a program that was killed is told to stop', async t => {
-  const path = linkPath()
+  const path = linkPath(t)
   const { sim, controller } = await openBench(t, { ...PACKED, linkPath: path })
   await controller.command('G90')
   // As a killed program leaves it: the port closes without a word.
+  const before = lstatSync(path, { bigint: true }).ctimeNs
   sim.inflict('bump')
-  await new Promise<void>(resolve => setTimeout(resolve, 400))
+  while (lstatSync(path, { bigint: true }).ctimeNs === before) await setImmediate()
   await controller[Symbol.asyncDispose]()
   await using next = await openController(
     { dialect: 'marlin', port: path, baud: 250_000, compact: 'auto', tuning: { greetingMs: 20 } },

@@ -60,7 +60,7 @@ test('agrees with the fsverity tool where it is installed', async t => {
     isInstalled = false
   }
   if (!isInstalled) {
-    t.pass('fsverity is not installed: the known answers above stand alone')
+    t.comment('fsverity is not installed: the known answers above stand alone')
     return
   }
   const file = join(t.testdir(), 'data')
