@@ -248,17 +248,21 @@ export class CloudLink {
   #acked(ack: AckStatement): void {
     const { outbox, sender } = this.#state
     let isNews = false
+    let refusal: CloudError | undefined
     for (const stream of STREAMS) {
       const seq = ack.acks[stream]
       if (seq === undefined) continue
-      isNews ||= seq > outbox.ackedOf(stream)
-      if (!outbox.ack(stream, seq))
-        throw new CloudError('CLOUD_FORGED', `${stream}: ${seq} was never sent`)
+      const isHigher = seq > outbox.ackedOf(stream)
+      if (outbox.ack(stream, seq)) isNews ||= isHigher
+      else refusal = new CloudError('CLOUD_FORGED', `${stream}: ${seq} was never sent`)
     }
-    if (!keepCosignature(outbox, ack.cosig) && !isNews) return
-    sender.acknowledged()
-    this.pump?.news()
-    this.#presence?.changed()
+    if (keepCosignature(outbox, ack.cosig) || isNews) {
+      sender.acknowledged()
+      this.pump?.news()
+      this.#presence?.changed()
+    }
+    // One stream's number that cannot be does not hold up the others'.
+    if (refusal) throw refusal
   }
 
   async #noticed(notice: NoticeStatement): Promise<void> {

@@ -121,12 +121,22 @@ interface Waiting {
   readonly reject: (error: CloudError) => void
 }
 
-/** Opens the control socket. @throws CloudError CLOUD_CORE */
-export async function connectCore(path: string, listener: CoreListener): Promise<CoreClient> {
+/** Opens the control socket; `signal` ends it, whatever is still to be answered. @throws CloudError CLOUD_CORE */
+export async function connectCore(
+  path: string,
+  listener: CoreListener,
+  signal: AbortSignal,
+): Promise<CoreClient> {
   const socket = createConnection({ path })
+  const onAbort = () => socket.destroy()
+  signal.addEventListener('abort', onAbort, { once: true })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   socket.once('connect', resolve)
   socket.once('error', cause => reject(new CloudError('CLOUD_CORE', 'no core', { cause })))
+  socket.once('close', () => {
+    signal.removeEventListener('abort', onAbort)
+    reject(new CloudError('CLOUD_CORE', 'no core'))
+  })
   await promise
   return new SocketClient(socket, listener)
 }

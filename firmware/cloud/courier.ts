@@ -155,6 +155,9 @@ async function keepCore(state: CourierState, link: CloudLink, signal: AbortSigna
       log.debug({ err: error }, 'no core')
     } finally {
       state.core.clear()
+      // What it told last is not so any more: nobody is shown a print that may have ended.
+      state.view = undefined
+      link.progressed()
     }
     await clock.sleep(CORE_RETRY_MS, signal).catch(() => undefined)
   }
@@ -163,13 +166,14 @@ async function keepCore(state: CourierState, link: CloudLink, signal: AbortSigna
 async function serveCore(state: CourierState, link: CloudLink, signal: AbortSignal): Promise<void> {
   const { config, outbox, sender, reports } = state
   let pump: EventsPump | undefined
-  using core = await connectCore(config.control.socket, {
+  const listener = {
     onEvent: () => pump?.news(),
-    onProgress: view => {
+    onProgress: (view: PrinterView) => {
       state.view = view
       link.progressed()
     },
-  })
+  }
+  using core = await connectCore(config.control.socket, listener, signal)
   state.view = await core.request('watch', {})
   const { serial, tenant, profile } = config.printer
   pump = new EventsPump({

@@ -18,6 +18,13 @@ export interface Enrolment {
   readonly token: string
 }
 
+export interface EnrolmentServer {
+  readonly url: string
+  readonly ca: string
+  /** Ends the asking. */
+  readonly signal?: AbortSignal
+}
+
 /** Makes a key, asks for its certificate, and makes both the current identity. @throws CloudError CLOUD_ENROL, CLOUD_IDENTITY */
 export async function enrolPrinter(config: Config, enrolment: Enrolment): Promise<SlotIdentity> {
   const { cloud, printer } = config
@@ -43,12 +50,12 @@ export async function enrolPrinter(config: Config, enrolment: Enrolment): Promis
 export async function renewIdentity(
   store: IdentityStore,
   old: SlotIdentity,
-  server: { readonly url: string; readonly ca: string },
+  server: EnrolmentServer,
 ): Promise<SlotIdentity> {
   const slot = await store.spareSlot()
   const csr = await store.request(slot, { commonName: old.device })
   const url = `${server.url}/.well-known/est/simplereenroll`
-  return store.install(slot, await post(url, csr, { ca: server.ca, identity: old }))
+  return store.install(slot, await post(url, csr, { ...server, identity: old }))
 }
 
 /**
@@ -58,29 +65,31 @@ export async function renewIdentity(
 export async function recoverIdentity(
   store: IdentityStore,
   factory: NamedIdentity,
-  server: { readonly url: string; readonly ca: string },
+  server: EnrolmentServer,
 ): Promise<SlotIdentity> {
   const slot = await store.spareSlot()
   const csr = await store.request(slot, { commonName: factory.device })
   const url = `${server.url}/.well-known/est/simpleenroll`
-  return store.install(slot, await post(url, csr, { ca: server.ca, identity: factory }))
+  return store.install(slot, await post(url, csr, { ...server, identity: factory }))
 }
 
 interface PostOptions {
   readonly ca: string
+  readonly signal?: AbortSignal
   readonly authorization?: string
   readonly identity?: Identity
 }
 
 /** Resolves with the certificates as PEM, the printer's own first. */
 async function post(url: string, csr: Uint8Array, options: PostOptions): Promise<string> {
-  const { ca, authorization, identity } = options
+  const { ca, authorization, identity, signal } = options
   if (!url.startsWith('https://')) throw new CloudError('CLOUD_ENROL', 'not an https URL')
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const request = httpsRequest(url, {
     method: 'POST',
     ...{ ca, ...TLS_RULES, timeout: TIMEOUT_MS, agent: false },
     ...(identity && { cert: identity.cert, key: identity.key }),
+    ...(signal && { signal }),
     headers: {
       'content-type': 'application/pkcs10',
       'content-transfer-encoding': 'base64',

@@ -1,5 +1,6 @@
 /** What a printer tells of itself over a link: its birth, its retained state, the signed head of its log. */
 
+import { unlessAborted } from '#lib/unless-aborted.ts'
 import { cosignedSize } from './cosignature.ts'
 import type { CourierState } from './courier.ts'
 import { CloudError } from './errors.ts'
@@ -116,8 +117,9 @@ export class Presence {
     let last = ''
     while (!signal.aborted) {
       this.#dirty = Promise.withResolvers()
-      if (this.#isBirthDue) await this.birth()
+      const isBirthDue = this.#isBirthDue
       this.#isBirthDue = false
+      if (isBirthDue) await this.birth()
       const { view, session, outbox } = this.#state
       const text = JSON.stringify({
         ...{ online: true, session, state: view?.state ?? 'unknown' },
@@ -134,8 +136,8 @@ export class Presence {
     if (this.#state.outbox.fact('inventory-boot') === this.#state.boot) return
     const inventory = await takeInventory(signal)
     if (!inventory || signal.aborted) return
-    await this.#publish('inv', { v: 1, ...inventory }, true)
-    this.#state.outbox.setFact('inventory-boot', this.#state.boot)
+    if (await this.#publish('inv', { v: 1, ...inventory }, true))
+      this.#state.outbox.setFact('inventory-boot', this.#state.boot)
   }
 
   /** Until the fleet end has cosigned it, a head is told again: the publish alone proves nothing. */
@@ -160,7 +162,8 @@ export class Presence {
   async #checkpoint(signal: AbortSignal): Promise<number | undefined> {
     try {
       const core = await this.#state.core.when(signal)
-      const head = await core.request('log.checkpoint', {})
+      // The link's end does not wait for a core that is slow, or hangs.
+      const head = await unlessAborted(core.request('log.checkpoint', {}), signal)
       await this.#publish('audit/cp', { v: 1, ...head }, true)
       return head.size
     } catch (error) {
@@ -171,17 +174,20 @@ export class Presence {
     }
   }
 
+  /** True when the broker has it. */
   async #publish(
     name: 'birth' | 'state' | 'audit/cp' | 'inv',
     value: unknown,
     isRetained = false,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const topic = topicOf(this.#state.identity.device, name)
-    await this.#link
-      .publish({ topic, payload: JSON.stringify(value), isRetained })
-      .catch((error: unknown) => {
-        if (!(error instanceof CloudError)) throw error
-        if (error.code !== 'CLOUD_LOST') this.#onRefused(error)
-      })
+    try {
+      await this.#link.publish({ topic, payload: JSON.stringify(value), isRetained })
+      return true
+    } catch (error) {
+      if (!(error instanceof CloudError)) throw error
+      if (error.code !== 'CLOUD_LOST') this.#onRefused(error)
+      return false
+    }
   }
 }

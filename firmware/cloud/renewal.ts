@@ -1,7 +1,7 @@
 /** The client certificate renewed in time: a new key in the spare slot, proven by a connection of its own before the old one is given up. */
 
 import type { CourierState } from './courier.ts'
-import { recoverIdentity, renewIdentity } from './enrol.ts'
+import { type EnrolmentServer, recoverIdentity, renewIdentity } from './enrol.ts'
 import { CloudError } from './errors.ts'
 import { isRenewalDue, type SlotIdentity } from './identity.ts'
 import { type Link, openLink } from './mqtt-link.ts'
@@ -10,7 +10,8 @@ import { readPinned } from './tls-socket.ts'
 
 const LOOK_MS = 6 * 3_600_000
 const RETRY_BASE_MS = 60_000
-const PROOF_MS = 30_000
+/** Of asking and proving: a server that trickles must not keep the next attempt from beginning. */
+const ATTEMPT_MS = 120_000
 const DAY_MS = 86_400_000
 /** CLOUD 3.4, E08. */
 const WARN_DAYS = [1, 7, 14, 30] as const
@@ -50,11 +51,11 @@ export class CertificateRenewal {
   async #renew(signal: AbortSignal): Promise<boolean> {
     const { cloud, identities, identity: first, reports } = this.#state
     const identity = (await identities.current()) ?? first
-    const proof = AbortSignal.any([signal, AbortSignal.timeout(PROOF_MS)])
+    const proof = AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MS)])
     try {
       if (cloud.enrolUrl === undefined) throw new CloudError('CLOUD_ENROL', 'no enrolment URL')
       const ca = await readPinned(cloud.caFile)
-      const fresh = await this.#request(identity, { url: cloud.enrolUrl, ca })
+      const fresh = await this.#request(identity, { url: cloud.enrolUrl, ca, signal: proof })
       await prove(cloud.endpoints, fresh, ca, proof)
       await identities.promote(fresh.slot)
       const { serialNumber, notAfterMs } = fresh
@@ -73,10 +74,7 @@ export class CertificateRenewal {
   }
 
   /** With the certificate itself while it is valid, after that with what the factory put in. */
-  async #request(
-    identity: SlotIdentity,
-    server: { readonly url: string; readonly ca: string },
-  ): Promise<SlotIdentity> {
+  async #request(identity: SlotIdentity, server: EnrolmentServer): Promise<SlotIdentity> {
     const { identities, nowMs } = this.#state
     if (identity.notAfterMs > nowMs()) return renewIdentity(identities, identity, server)
     const factory = await identities.factory()

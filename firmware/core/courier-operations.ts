@@ -26,9 +26,9 @@ export function createCourierOperations(parts: CourierParts): CourierHandlers {
     'log.checkpoint': () => signer.checkpoint(signal),
     'log.segment': range => signer.segment(range),
     'intake.hold': ({ isHeld }) => {
-      const isNews = ledger.isSet('intake-held') !== isHeld
+      // Recorded first: cut off in between it is asked for again, and told twice rather than never.
+      if (ledger.isSet('intake-held') !== isHeld) recordHold(journal, isHeld)
       ledger.set('intake-held', isHeld)
-      if (isNews) recordHold(journal, isHeld)
       return { isHeld }
     },
     'command.execute': ({ envelope }) => execute(Buffer.from(envelope, 'base64')),

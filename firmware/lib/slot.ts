@@ -1,5 +1,7 @@
 /** A place for something that comes and goes, and that can be waited for. */
 
+import { unlessAborted } from './unless-aborted.ts'
+
 export class Slot<T> {
   #value: T | undefined
   #arrival = Promise.withResolvers<T>()
@@ -22,14 +24,6 @@ export class Slot<T> {
 
   /** What is there, as soon as something is. Rejects with `signal.reason`. */
   async when(signal: AbortSignal): Promise<T> {
-    signal.throwIfAborted()
-    const gone = Promise.withResolvers<never>()
-    const onAbort = () => gone.reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    try {
-      return this.#value ?? (await Promise.race([this.#arrival.promise, gone.promise]))
-    } finally {
-      signal.removeEventListener('abort', onAbort)
-    }
+    return unlessAborted(this.#arrival.promise, signal)
   }
 }
