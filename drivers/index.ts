@@ -38,7 +38,7 @@ export {
   type Dialect,
   openController,
 } from './open.ts'
-export { AUDIT_TOLERANCE_MM, comparePositions } from './position-audit.ts'
+export { comparePositions } from './position-audit.ts'
 export {
   type SimulatedMarlin,
   type SimulatedMarlinOptions,

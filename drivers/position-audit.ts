@@ -2,7 +2,7 @@
 import type { AuditVerdict, Position } from './controller.ts'
 
 /** M114 prints two decimals (Marlin) and firmwares round half a step: a lost move of any print is larger. */
-export const AUDIT_TOLERANCE_MM = 0.02
+const AUDIT_TOLERANCE_MM = 0.02
 
 /** Compares axis by axis; an axis `expected` leaves out agrees. Millimetres. */
 export function comparePositions(

@@ -96,9 +96,6 @@ export function markText(n: number): string {
 /** Sets the firmware's line counter to 0 (`N0 M110 N0*125`). */
 export const RESET_NUMBERING = frameCommand(0, 'M110 N0')
 
-/** The strongest stop: bare, on a line of its own, so that the emergency parser sees it whatever came before. */
-export const EMERGENCY_BYTES = '\nM112\n'
-
 /** Commands the emergency parser takes from the receive interrupt, ahead of the queue (Marlin src/feature/e_parser.h). */
 export function isEmergencyCommand(text: string): boolean {
   return /^M(?:108|112|410|876)(?!\d)/.test(text)

@@ -283,8 +283,6 @@ export interface CourierMethods {
   }
 }
 
-export type CourierMethod = keyof CourierMethods
-
 /** JSON-RPC error codes: the standard ones, and -32000 for every refusal of ours, whose stable code is in `data.code`. */
 export const RPC = {
   parseError: -32700,

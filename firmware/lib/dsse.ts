@@ -93,11 +93,6 @@ export function unverifiedStatement(bytes: Uint8Array): unknown {
   return envelope && parseJson(Buffer.from(envelope.payload, 'base64').toString('utf8'))
 }
 
-/** The payload type an envelope claims, to choose who verifies it. */
-export function payloadTypeOf(bytes: Uint8Array): string | undefined {
-  return parseEnvelope(bytes)?.payloadType
-}
-
 function parseEnvelope(bytes: Uint8Array): z.infer<typeof envelopeSchema> | undefined {
   if (bytes.length > MAX_ENVELOPE_BYTES) return undefined
   return envelopeSchema.safeParse(parseJson(Buffer.from(bytes).toString('utf8'))).data

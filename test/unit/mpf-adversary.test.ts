@@ -20,7 +20,7 @@ import { trustBundle } from '../fakes/mpf-world.ts'
 /** Codes no file can provoke, with the reason. */
 const NOT_RAISED_BY_A_FILE: Partial<Record<MpfErrorCode, string>> = {
   MPF_IO: 'raised by the source of the bytes; tested with a source that fails',
-  MPF_STATE: 'raised where a print is recorded, outside mpf',
+  MPF_STATE: 'of whoever records prints: JOURNAL_WRITE in the core',
   MPF_CHANGED_MEDIA: 'raised where a print re-reads the medium, outside mpf',
 }
 
