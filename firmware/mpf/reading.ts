@@ -34,6 +34,7 @@ export const READ_OPTIONS = {
 
 export const READ_HELP = `  --trust FILE    trust bundle
   --key FILE      the printer's private key
+  --password-file FILE   password of a PKCS#12 key
   --hybrid-key FILE   its hybrid key, with or without the other
   --grant FILE    a grant delivered apart from the file`
 
