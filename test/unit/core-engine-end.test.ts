@@ -165,10 +165,12 @@ t.test(
       b.controller.onEvent({ kind: 'temperatures', temperatures: b.controller.temperatures })
       await b.clock.advance(100)
     }
-    const kept = steps.filter(at => at === 'checkpointed').length
+    // The disk is not waited for: the last one here comes behind all that are on their way.
+    await b.journal.checkpoint('aa', 0)
+    const kept = steps.filter(at => at === 'checkpointed').length - 1
     // 40 s in four layers: one each four seconds, and one more a layer.
     t.ok(kept >= 9 && kept <= 14, `${kept} lines kept`)
-    t.equal(steps.length, kept, 'and nothing else is written')
+    t.equal(steps.length, kept + 1, 'and nothing else is written')
     b.controller.allow()
     await b.finished()
   },
