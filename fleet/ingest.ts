@@ -21,7 +21,7 @@ import {
 import type { Clock } from '#lib/clock.ts'
 import { signStatement } from '#lib/dsse.ts'
 import type { SigningKey } from '#mpf'
-import { expectBirth, isProvenBatch } from './batch-proof.ts'
+import { BatchProof } from './batch-proof.ts'
 import { FleetError } from './errors.ts'
 import { entryOf, extendLog, type Head, logOf, openHead, proveHead } from './prove.ts'
 import { RequestQueues } from './request-queues.ts'
@@ -70,9 +70,11 @@ export class Ingest {
   readonly #due = new Map<string, Promise<void>>()
   readonly #requests = new RequestQueues((device, error) => this.#alert(device, error))
   readonly #rebirths = new Map<string, number>()
+  readonly #proof: BatchProof
 
   constructor(options: IngestOptions) {
     this.#options = options
+    this.#proof = new BatchProof(options.tenant.authority.certPem)
   }
 
   /** Receives until the signal aborts; the link is opened again whatever ends it. */
@@ -145,23 +147,21 @@ export class Ingest {
       store.setFact(device, 'clock', clock.wallMs(), { clk: header.clk, ts: header.ts })
       if (stream === 'evt') this.#extend(device, header.seq0 + header.n - 1)
     })
-    if (store.fact(device, 'birth') === undefined) this.#askBirth(device)
+    if (store.factText(device, 'birth') === undefined) this.#askBirth(device)
     this.#acknowledgeSoon(device)
   }
 
   #tell(device: string, name: string, value: unknown): void {
-    const { store, clock, tenant } = this.#options
+    const { store, clock } = this.#options
     const atMs = clock.wallMs()
-    if (name === 'birth') expectBirth(value, device, tenant.authority.certPem, atMs)
+    if (name === 'birth') this.#proof.expectBirth(value, device, atMs)
     store.setFact(device, name, atMs, value)
   }
 
   #isProven(payload: Uint8Array, header: BatchHeader): boolean {
-    const { store, clock, tenant } = this.#options
-    const isProven = isProvenBatch(payload, header, {
-      ...{ birth: store.fact(header.dev, 'birth'), atMs: clock.wallMs() },
-      authority: tenant.authority.certPem,
-    })
+    const { store, clock } = this.#options
+    const birth = store.factText(header.dev, 'birth')
+    const isProven = this.#proof.isProven(payload, header, { birth, atMs: clock.wallMs() })
     if (!isProven) this.#askBirth(header.dev)
     return isProven
   }

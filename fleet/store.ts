@@ -1,6 +1,6 @@
 /** What was received, once each: the fleet end's durable truth. Several workers may share the file. */
 
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { z } from 'zod'
 import type { Stream } from '#cloud'
 import { FleetError } from './errors.ts'
@@ -42,6 +42,7 @@ export interface Batch {
 
 export class FleetStore implements Disposable {
   readonly #database: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
 
   /** @throws FleetError FLEET_FILE */
   constructor(path: string) {
@@ -81,37 +82,32 @@ export class FleetStore implements Disposable {
     const before = this.contiguous(device, stream)
     const isEvents = stream === 'evt'
     const settled = isEvents ? (this.log(device)?.size ?? 0) : before
-    const insert = this.#database.prepare(
+    const insert = this.#prepare(
       `INSERT OR ${isEvents ? 'REPLACE' : 'IGNORE'} INTO items VALUES (?, ?, ?, ?, ?)`,
     )
     for (const [i, body] of bodies.entries())
       if (firstSeq + i > settled) insert.run(device, stream, firstSeq + i, atMs, body)
     if (lost)
-      this.#database
-        .prepare('INSERT OR IGNORE INTO losses VALUES (?, ?, ?, ?)')
-        .run(device, stream, ...lost)
+      this.#prepare('INSERT OR IGNORE INTO losses VALUES (?, ?, ?, ?)').run(device, stream, ...lost)
     const contiguous = this.#advance(device, stream, before)
-    this.#database
-      .prepare(
-        'INSERT INTO streams VALUES (?, ?, ?) ON CONFLICT (device, stream) DO UPDATE SET contiguous = excluded.contiguous',
-      )
-      .run(device, stream, contiguous)
+    this.#prepare(
+      'INSERT INTO streams VALUES (?, ?, ?) ON CONFLICT (device, stream) DO UPDATE SET contiguous = excluded.contiguous',
+    ).run(device, stream, contiguous)
     return contiguous
   }
 
   /** Everything up to this number arrived or was told as lost. */
   contiguous(device: string, stream: Stream): number {
-    const row = this.#database
-      .prepare('SELECT contiguous AS n FROM streams WHERE device = ? AND stream = ?')
-      .get(device, stream)
+    const row = this.#prepare(
+      'SELECT contiguous AS n FROM streams WHERE device = ? AND stream = ?',
+    ).get(device, stream)
     return numberRow.safeParse(row).data?.n ?? 0
   }
 
   items(device: string, stream: Stream, after: number, limit: number): readonly StoredItem[] {
-    return this.#database
-      .prepare(
-        'SELECT seq, at_ms, body FROM items WHERE device = ? AND stream = ? AND seq > ? ORDER BY seq LIMIT ?',
-      )
+    return this.#prepare(
+      'SELECT seq, at_ms, body FROM items WHERE device = ? AND stream = ? AND seq > ? ORDER BY seq LIMIT ?',
+    )
       .all(device, stream, after, limit)
       .map(row => {
         const { seq, at_ms, body } = itemRow.parse(row)
@@ -120,68 +116,69 @@ export class FleetStore implements Disposable {
   }
 
   count(device: string, stream: Stream): number {
-    const row = this.#database
-      .prepare('SELECT count(*) AS n FROM items WHERE device = ? AND stream = ?')
-      .get(device, stream)
+    const row = this.#prepare(
+      'SELECT count(*) AS n FROM items WHERE device = ? AND stream = ?',
+    ).get(device, stream)
     return numberRow.parse(row).n
   }
 
   log(device: string): LogRow | undefined {
-    return logRow.safeParse(
-      this.#database.prepare('SELECT * FROM logs WHERE device = ?').get(device),
-    ).data
+    return logRow.safeParse(this.#prepare('SELECT * FROM logs WHERE device = ?').get(device)).data
   }
 
   setLog(device: string, log: LogRow): void {
-    this.#database
-      .prepare(
-        `INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (device) DO UPDATE SET size = excluded.size,
+    this.#prepare(
+      `INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (device) DO UPDATE SET size = excluded.size,
          hash = excluded.hash, edge = excluded.edge, name = excluded.name, key = excluded.key, note = excluded.note,
          proven = excluded.proven`,
-      )
-      .run(device, log.size, log.hash, log.edge, log.name, log.key, log.note, log.proven)
+    ).run(device, log.size, log.hash, log.edge, log.name, log.key, log.note, log.proven)
   }
 
   setFact(device: string, name: string, atMs: number, value: unknown): void {
-    this.#database
-      .prepare(
-        'INSERT INTO facts VALUES (?, ?, ?, ?) ON CONFLICT (device, name) DO UPDATE SET at_ms = excluded.at_ms, value = excluded.value',
-      )
-      .run(device, name, atMs, JSON.stringify(value))
+    this.#prepare(
+      'INSERT INTO facts VALUES (?, ?, ?, ?) ON CONFLICT (device, name) DO UPDATE SET at_ms = excluded.at_ms, value = excluded.value',
+    ).run(device, name, atMs, JSON.stringify(value))
   }
 
   fact(device: string, name: string): unknown {
-    const row = this.#database
-      .prepare('SELECT value FROM facts WHERE device = ? AND name = ?')
-      .get(device, name)
-    const found = z.object({ value: z.string() }).safeParse(row).data
-    return found && (JSON.parse(found.value) as unknown)
+    const text = this.factText(device, name)
+    return text === undefined ? undefined : (JSON.parse(text) as unknown)
+  }
+
+  /** As it is stored: JSON. */
+  factText(device: string, name: string): string | undefined {
+    const row = this.#prepare('SELECT value FROM facts WHERE device = ? AND name = ?').get(
+      device,
+      name,
+    )
+    return z.object({ value: z.string() }).safeParse(row).data?.value
   }
 
   /** One row a printer that was heard of, in one query: what a list of thousands shows. */
   overview(): readonly OverviewRow[] {
-    return this.#database
-      .prepare(OVERVIEW)
+    return this.#prepare(OVERVIEW)
       .all()
       .map(row => overviewRow.parse(row))
   }
 
   devices(): readonly string[] {
-    const rows = this.#database.prepare('SELECT DISTINCT device FROM facts ORDER BY device').all()
+    const rows = this.#prepare('SELECT DISTINCT device FROM facts ORDER BY device').all()
     return rows.map(row => z.object({ device: z.string() }).parse(row).device)
   }
 
   /** Of each code the newest are kept: whoever floods with one hides no other. */
   alert(device: string, atMs: number, code: string, message: string): void {
-    this.#database
-      .prepare('INSERT INTO alerts (device, at_ms, code, message) VALUES (?, ?, ?, ?)')
-      .run(device, atMs, code, message)
-    this.#database.prepare(OLD_ALERTS).run(device, code)
+    this.#prepare('INSERT INTO alerts (device, at_ms, code, message) VALUES (?, ?, ?, ?)').run(
+      device,
+      atMs,
+      code,
+      message,
+    )
+    this.#prepare(OLD_ALERTS).run(device, code)
   }
 
   alerts(device: string): readonly Alert[] {
-    return this.#database
-      .prepare('SELECT at_ms, code, message FROM alerts WHERE device = ? ORDER BY id')
+    return this.#prepare('SELECT at_ms, code, message FROM alerts WHERE device = ? ORDER BY id')
       .all(device)
       .map(row => {
         const { at_ms, code, message } = alertRow.parse(row)
@@ -191,19 +188,24 @@ export class FleetStore implements Disposable {
 
   /** 0 at first, then one more each time, whoever asks. */
   next(counter: string): number {
-    const row = this.#database
-      .prepare(
-        'INSERT INTO counters VALUES (?, 0) ON CONFLICT (name) DO UPDATE SET n = n + 1 RETURNING n',
-      )
-      .get(counter)
+    const row = this.#prepare(
+      'INSERT INTO counters VALUES (?, 0) ON CONFLICT (name) DO UPDATE SET n = n + 1 RETURNING n',
+    ).get(counter)
     return numberRow.parse(row).n
   }
 
+  /** Compiled once: compiling it anew each time cost more than running it. */
+  #prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql) ?? this.#database.prepare(sql)
+    this.#statements.set(sql, known)
+    return known
+  }
+
   #advance(device: string, stream: Stream, from: number): number {
-    const nextItem = this.#database.prepare(
+    const nextItem = this.#prepare(
       'SELECT seq AS n FROM items WHERE device = ? AND stream = ? AND seq > ? ORDER BY seq',
     )
-    const loss = this.#database.prepare(
+    const loss = this.#prepare(
       'SELECT last AS n FROM losses WHERE device = ? AND stream = ? AND first <= ? AND last >= ?',
     )
     let at = from
