@@ -93,6 +93,8 @@ export function reportChanges(context: CommandContext, packer: ProgramPacker): v
     [cutComments, 'comments were cut to 256 bytes'],
   ] as const
   for (const [times, what] of changes) if (times > 0) context.note(`mpf: ${times} ${what}`)
+  if (packer.lines > 0 && packer.layers === 0)
+    context.note('mpf: no layer marks found: previews and position audits are of the whole program')
   for (const [word, lines] of stripped)
     context.note(`mpf: stripped ${word} in ${lines.length} lines (first: line ${lines[0]})`)
 }

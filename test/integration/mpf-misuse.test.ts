@@ -89,6 +89,14 @@ t.test('commands behind a carriage return alone are not lost in a comment', asyn
   t.match(notes, /MPF_GCODE: line 1/)
 })
 
+t.test('a slicer whose layers are not known is told of', t => {
+  const notes = (mark: string) =>
+    mpf(['lint', '-'], { input: Buffer.from(`G28\n${mark}\nG1 X10 Y10 F600\n`) }).notes
+  t.match(notes('; layer 1, Z = 0.200'), /^mpf: no layer marks found/)
+  t.equal(notes(';LAYER:0'), '')
+  t.end()
+})
+
 t.test('a command line that is none', async t => {
   const usage = ['TOOL_USAGE', 2] as const
   for (const args of [
