@@ -1,4 +1,4 @@
-/** Telemetry and alarms are taken only as the printer signed them, under the certificate its birth shows and this tenant issued. */
+/** What no chain proves is taken only as the printer signed it, under the certificate its birth shows and this tenant issued. */
 
 import { X509Certificate } from 'node:crypto'
 import { z } from 'zod'

@@ -137,7 +137,7 @@ export class Ingest {
       throw new CloudError('CLOUD_MALFORMED', 'a batch under another topic than its own')
     if (stream === 'evt' && header.lost)
       throw new FleetError('FLEET_CHAIN_BROKEN', 'events told as lost')
-    if ((stream === 'tele' || stream === 'alm') && !this.#isProven(payload, header)) return
+    if (stream !== 'evt' && !this.#isProven(payload, header)) return
     if (stream === 'seg') expectSegments(store, device, items)
     store.transact(() => {
       store.receive({

@@ -1,7 +1,15 @@
 /** A broker that invents, alters or repeats telemetry is found out; what the printer measured arrives all the same. */
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { test } from 'tap'
-import { type BatchHeader, decodeBatch, encodeBatch, isSignedBy, signBatch, signerOf } from '#cloud'
+import {
+  type BatchHeader,
+  decodeBatch,
+  encodeBatch,
+  isSignedBy,
+  signBatch,
+  signerOf,
+  streamTopic,
+} from '#cloud'
 import { createAuthority, issueClient } from '../../fleet/ca.ts'
 import { fleet, printer, startCourier, startDeskCore, until } from '../fakes/cloud-bench.ts'
 
@@ -77,3 +85,18 @@ test('a birth that shows the certificate of somebody else is refused, and the re
   t.match(on.store.alerts('P-1'), [{ code: 'CLOUD_FORGED' }])
   t.same(on.store.fact('P-1', 'birth'), born)
 })
+
+for (const stream of ['resp', 'seg'] as const)
+  test(`${stream}: numbers that a broker tells as lost move nothing`, async t => {
+    await using on = await fleet('aedes')
+    const desk = await printer(on, 'P-1')
+    await using _core = await startDeskCore(desk)
+    await using ingest = await on.startIngest()
+    await using _courier = startCourier(desk)
+    await until(() => on.store.fact('P-1', 'birth'))
+    const lost: [number, number] = [1, 1000]
+    const lie = encodeBatch({ ...HEADER, str: stream, seq0: 1001, lost }, [item('x')])
+    await ingest.value.take(streamTopic('P-1', stream), lie)
+    t.match(on.store.alerts('P-1'), [{ code: 'CLOUD_FORGED' }])
+    t.equal(on.store.contiguous('P-1', stream), 0)
+  })
