@@ -19,8 +19,8 @@ export interface Greeting {
   onLost(error: DriverError): void
   /**
    * Resolves once the controller has answered the dialect's opening.
-   * @throws DriverError `DRIVER_SILENT` when not a byte came, `DRIVER_NOT_RECOGNISED` when none of them made sense, `DRIVER_PORT_LOST`;
-   * `signal.reason`.
+   * @throws DriverError `DRIVER_SILENT` when not a byte came, `DRIVER_NOT_RECOGNISED` when none of them made sense, `DRIVER_HALTED`
+   * when it said so and answers no more, `DRIVER_PORT_LOST`; `signal.reason`.
    */
   run(options: GreetingOptions): Promise<void>
 }
@@ -32,6 +32,7 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
   let heard: Heard = 'nothing'
   let lines = 0
   let lost: DriverError | undefined
+  let halted: DriverError | undefined
   let wake = new AbortController()
   const hear = (what: Heard): void => {
     heard = what
@@ -62,6 +63,7 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
     onLine: line => {
       lines++
       const reply = parseReply(line)
+      if (reply.kind === 'fatal') halted = new DriverError('DRIVER_HALTED', reply.text)
       if (reply.kind === 'start') hear('start')
       else if (opening.isAnswer(reply)) hear('answer')
     },
@@ -78,6 +80,7 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
         if (opening.needsQuiet) await fallQuiet(options)
         return
       }
+      if (halted) throw halted
       throw lines > 0
         ? new DriverError('DRIVER_NOT_RECOGNISED', `${link.path}: no ${dialect.name} answers`)
         : new DriverError(

@@ -160,3 +160,16 @@ t.test('a controller that never falls quiet is talked to all the same', async t 
   t.ok(isDone)
   await greeted
 })
+
+t.test('a controller that halts instead of answering is told as halted', async t => {
+  // Marlin's emergency parser reads no checksum: one flip on the way made `N0 M110` into M112.
+  const clock = fakeClock()
+  const { tuning } = marlin
+  const greeting = createGreeting(marlin)
+  const greeted = greeting.run({ clock, tuning, dialect: marlin, link: fakeLink(), signal: never })
+  const refused = t.rejects(greeted, { code: 'DRIVER_HALTED' })
+  greeting.onLine('Error:Printer halted. kill() called!')
+  for (let attempt = 0; attempt <= tuning.handshakeAttempts; attempt++)
+    await clock.advance(Math.max(tuning.greetingMs, tuning.handshakeRetryMs))
+  await refused
+})
