@@ -179,6 +179,8 @@ class Cable {
     const { dialect } = this.#options
     const verdict = dialect.hear(this.#window, dialect.parseReply(line))
     if (verdict.kind === 'noise' || verdict.kind === 'impossible') this.end = verdict.kind
+    // The shell ends a print over either.
+    if (verdict.kind === 'restarted') this.end = 'impossible'
     if (verdict.kind === 'probe') this.#isProbeAsked = true
     for (let n = before + 1; n <= this.#window.acked; n++) {
       const owner = entryOf(this.#window, n)?.owner

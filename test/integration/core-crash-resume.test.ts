@@ -23,10 +23,13 @@ t.test('resumed after a SIGKILL, the part has every move exactly once', async t 
   await using printer = await deskPrinter({ autoStart: 'start' })
   const executed: string[] = []
   const { promise: wellUnderWay, resolve } = Promise.withResolvers<string>()
+  const { promise: opened, resolve: onOpened } = Promise.withResolvers<void>()
   await using board = startSimulatedMarlin({
     speed: 50,
     onExecuted: line => {
       executed.push(line)
+      // The last word of opening: what is admitted before it is not started by itself.
+      if (line.startsWith('M155')) onOpened()
       if (executed.length === 500) resolve('under way')
     },
   })
@@ -34,12 +37,14 @@ t.test('resumed after a SIGKILL, the part has every move exactly once', async t 
   settings.controllers[0].port = board.port
   await writeFile(printer.configFile, JSON.stringify(settings))
   const text = program(1000)
-  await writeFile(join(printer.stick, 'part.mpf'), await seal(printer, text, { maxUses: 1 }))
+  const sealed = await seal(printer, text, { maxUses: 1 })
   const mpfd = spawn(process.execPath, [MPFD, '--config', printer.configFile], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   t.teardown(() => mpfd.kill('SIGKILL'))
   const exited = once(mpfd, 'exit')
+  await Promise.race([opened, exited])
+  await writeFile(join(printer.stick, 'part.mpf'), sealed)
   t.equal(await Promise.race([wellUnderWay, exited.then(() => 'ended')]), 'under way')
   mpfd.kill('SIGKILL')
   await exited
