@@ -1,4 +1,4 @@
-/** Hardware and system facts, once at birth: a child process, because reading them stalls for seconds (CLOUD 0.6). The only file that imports systeminformation. */
+/** Hardware and system facts, once at birth: a child process, because reading them stalls for seconds (CLOUD 0.6). */
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,7 +20,10 @@ const TIMEOUT_MS = 20_000
 /** The inventory, or undefined when it could not be taken in time. */
 export async function takeInventory(signal: AbortSignal): Promise<Inventory | undefined> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)])
-  const child = fork(new URL(import.meta.url), [], { stdio: 'ignore', env: {} })
+  const child = fork(new URL(import.meta.resolve('#program/inventory')), [], {
+    stdio: 'ignore',
+    env: {},
+  })
   try {
     const [message] = (await once(child, 'message', { signal: limit })) as [unknown]
     return inventorySchema.safeParse(message).data
@@ -30,16 +33,3 @@ export async function takeInventory(signal: AbortSignal): Promise<Inventory | un
     child.kill('SIGKILL')
   }
 }
-
-async function gather(): Promise<Inventory> {
-  const { system, cpu, osInfo, mem } = await import('systeminformation')
-  const [machine, processor, os, memory] = await Promise.all([system(), cpu(), osInfo(), mem()])
-  return {
-    ...{ system: machine.manufacturer, model: machine.model, cpu: processor.brand },
-    ...{ cores: processor.cores, os: `${os.distro} ${os.release}`, kernel: os.kernel },
-    memoryBytes: memory.total,
-  }
-}
-
-// A process's module is its program: the one place where importing is running.
-if (import.meta.main && process.send) process.send(await gather())

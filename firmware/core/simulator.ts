@@ -12,7 +12,7 @@ export interface Simulator extends AsyncDisposable {
   readonly port: string
 }
 
-const PROGRAM = fileURLToPath(new URL('../../drivers/sim/main.ts', import.meta.url))
+const PROGRAM = fileURLToPath(import.meta.resolve('#program/simulator'))
 const firstLineSchema = z.object({ port: z.string() })
 
 /** Starts it with `options` as its command line takes them; resolves when its port can be opened. @throws CoreError PRINTER_OFFLINE. */

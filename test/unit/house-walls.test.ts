@@ -113,7 +113,7 @@ const ALLOWED: readonly (readonly [string, string])[] = [
   ['firmware/core/journal/ok.ts', '../errors.ts'],
   ['firmware/core/control/ok.ts', 'node:net'],
   ['firmware/cloud/mqtt-link.ts', 'mqtt'],
-  ['firmware/cloud/inventory.ts', 'systeminformation'],
+  ['firmware/cloud/inventory-main.ts', 'systeminformation'],
   ['firmware/ctl/ok.ts', '#lib/json-rpc.ts'],
   ['firmware/mpf/ok.ts', '#mpf'],
   ['fleet/upload.ts', '@fastify/busboy'],

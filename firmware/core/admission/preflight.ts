@@ -65,7 +65,7 @@ export const preflightInThread: Preflight = async (job, signal, order) => {
     study: order?.study,
   }
   signal.throwIfAborted()
-  const worker = new Worker(new URL('./preflight-worker.ts', import.meta.url), {
+  const worker = new Worker(new URL(import.meta.resolve('#program/preflight')), {
     workerData: request,
     // Moved, not copied: what stays here is empty.
     transferList: [request.bodyKey.buffer],
