@@ -21,13 +21,18 @@ const PRINTING_S = 125
 const SERIAL = 'P-1'
 const OWED = { bytesADayMb: 6.5, rssMb: 90, cpuPercent: 1 } as const
 
-export async function* costRows({ directory, say }: BenchContext): AsyncGenerator<Row> {
+export async function* costRows({ directory, programs, say }: BenchContext): AsyncGenerator<Row> {
   await using on = await fleet('mosquitto')
   // 1 Hz, a batch a minute: CLOUD 3.2.
   const cloud = { sampleIntervalMs: 1000, batchSamples: 60 }
-  await using printing = await ConnectedPrinter.start(on, { speed: 4, baud: 250_000, cloud })
+  await using printing = await ConnectedPrinter.start(on, {
+    speed: 4,
+    baud: 250_000,
+    cloud,
+    programs,
+  })
   await using _ingest = startIngestProcess(on)
-  await using courier = startCourierProcess(printing.desk)
+  await using courier = startCourierProcess(printing.desk, programs)
   await sleep(SETTLING_S * 1000)
   const idle = await cost(courier.pid, IDLE_S)
   say(`C3 idle: ${shown(idle)}; printing`)

@@ -33,7 +33,11 @@ const MS_PER_S = 1000
 /** What an OCSF event weighs (CLOUD 4.4). */
 const PEER_EVENT = JSON.stringify('e'.repeat(800))
 
-export async function* eventRows({ runs, say }: BenchContext): AsyncGenerator<Row, void, void> {
+export async function* eventRows({
+  runs,
+  programs,
+  say,
+}: BenchContext): AsyncGenerator<Row, void, void> {
   await using on = await fleet('mosquitto')
   await using line = await startLinkProxy(on.broker.port, { random: Math.random })
   const desk = await printer(on, 'P-1', { endpoints: [`mqtts://localhost:${line.port}`] })
@@ -49,7 +53,7 @@ export async function* eventRows({ runs, say }: BenchContext): AsyncGenerator<Ro
   for (let run = 0; run < runs; run++) {
     line.conditions = {}
     record(EVENTS)
-    const { seconds, events } = await drain(desk, line)
+    const { seconds, events } = await drain(desk, line, programs)
     ours.push(events / seconds)
     peers.push(EVENTS / (await replay(on, line, peerDesk, EVENTS)))
     say(
@@ -69,7 +73,7 @@ export async function* eventRows({ runs, say }: BenchContext): AsyncGenerator<Ro
 
   line.conditions = { delayMs: RTT_MS / 2 }
   record(MANY_EVENTS)
-  const { seconds, events } = await drain(desk, line)
+  const { seconds, events } = await drain(desk, line, programs)
   const peerS = await replay(on, line, peerDesk, PEER_SLOW_EVENTS)
   yield {
     id: 'C1',
@@ -87,14 +91,15 @@ export async function* eventRows({ runs, say }: BenchContext): AsyncGenerator<Ro
 async function drain(
   desk: Printer,
   line: LinkProxy,
+  programs: string,
 ): Promise<{ readonly seconds: number; readonly events: number }> {
   line.isOffline = true
-  await using filling = startCourierProcess(desk)
+  await using filling = startCourierProcess(desk, programs)
   const { last, acked } = await filled(desk)
   await filling.kill()
   line.isOffline = false
   const beganMs = performance.now()
-  await using _courier = startCourierProcess(desk)
+  await using _courier = startCourierProcess(desk, programs)
   using outbox = new OutboxView(desk)
   while (outbox.of('evt').acked < last) await sleep(LOOK_MS)
   const sinceMs = line.connectedAtMs ?? beganMs

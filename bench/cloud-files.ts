@@ -37,9 +37,9 @@ export async function* fileRows(context: BenchContext): AsyncGenerator<Row> {
   await using on = await fleet('mosquitto')
   await using line = await startLinkProxy(on.broker.port, { random: Math.random })
   line.conditions = { delayMs: RTT_MS / 2 }
-  await using near = await startPrinter(await printer(on, 'P-1'))
+  await using near = await startPrinter(await printer(on, 'P-1'), context.programs)
   const endpoints = [`mqtts://localhost:${line.port}`]
-  await using far = await startPrinter(await printer(on, 'P-2', { endpoints }))
+  await using far = await startPrinter(await printer(on, 'P-2', { endpoints }), context.programs)
   await using _ingest = startIngestProcess(on)
   context.say('C4: sealing a file')
   const gcode = join(context.directory, 'noise.gcode')
@@ -91,10 +91,13 @@ export async function* fileRows(context: BenchContext): AsyncGenerator<Row> {
 }
 
 /** Core and courier of one printer. */
-async function startPrinter(desk: Printer): Promise<{ readonly desk: Printer } & AsyncDisposable> {
+async function startPrinter(
+  desk: Printer,
+  programs: string,
+): Promise<{ readonly desk: Printer } & AsyncDisposable> {
   await using stack = new AsyncDisposableStack()
   stack.use(await startDeskCore(desk))
-  stack.use(startCourierProcess(desk))
+  stack.use(startCourierProcess(desk, programs))
   const lifetime = stack.move()
   return { desk, [Symbol.asyncDispose]: () => lifetime.disposeAsync() }
 }

@@ -12,8 +12,6 @@ import { type Fleet, type Printer, printer } from '../test/fakes/cloud-bench.ts'
 import { prioritise } from './priorities.ts'
 import { type Board, startBoard } from './streaming-rivals.ts'
 
-const ROOT = join(import.meta.dirname, '..')
-
 export interface BoardConditions {
   /** Machine seconds in one second. */
   readonly speed: number
@@ -21,11 +19,15 @@ export interface BoardConditions {
 }
 
 export interface ConnectedPrinterOptions extends BoardConditions {
+  /** Directory of the launchers. */
+  readonly programs: string
   /** Members of the courier's slice. */
   readonly cloud?: Readonly<Record<string, unknown>>
   /** A journal to start with. */
   readonly journal?: string | undefined
 }
+
+const ROOT = join(import.meta.dirname, '..')
 
 const statusSchema = z.object({
   result: z.object({
@@ -74,7 +76,7 @@ export class ConnectedPrinter implements AsyncDisposable {
     config.usb = { mountDirectories: [place('stick')], autoStart: 'start', pollIntervalMs: 500 }
     config.log = { level: 'error' }
     await writeFile(place('config.json'), JSON.stringify(config))
-    const core = spawn(join(ROOT, 'bin/mpfd'), ['--config', place('config.json')], {
+    const core = spawn(join(options.programs, 'mpfd'), ['--config', place('config.json')], {
       stdio: ['ignore', 'ignore', 'inherit'],
     })
     // The board is hardware: nothing here may make it late.

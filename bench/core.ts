@@ -74,7 +74,7 @@ async function startDesk(context: BenchContext, name: string, speed = 1): Promis
   }
   await writeFile(place('mpfd.json'), JSON.stringify(config))
   const startMs = performance.now()
-  const child = spawn(join(ROOT, 'bin/mpfd'), ['--config', place('mpfd.json')], {
+  const child = spawn(join(context.programs, 'mpfd'), ['--config', place('mpfd.json')], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   stack.defer(async () => {
@@ -259,11 +259,11 @@ async function memory(context: BenchContext): Promise<Row> {
   const peak = await statusMb(desk.pid, 'VmHWM')
   const third = Math.floor(PRINT_S / 3)
   const slope = median(samples.slice(-third)) - median(samples.slice(third, 2 * third))
-  const bare = 41
+  const bare = await bareNodeMb()
   return {
     ...row,
     ratio: peak / bare,
-    figure: `peak ${peak.toFixed(0)} MB (admission ${admittedMb.toFixed(0)} MB), while printing ${median(samples).toFixed(0)} MB, slope ${slope.toFixed(1)} MB over the last third`,
+    figure: `peak ${peak.toFixed(0)} MB (admission ${admittedMb.toFixed(0)} MB, bare node ${bare.toFixed(0)} MB), while printing ${median(samples).toFixed(0)} MB, slope ${slope.toFixed(1)} MB over the last third`,
     isMet: peak <= 96 && slope < 1,
   }
 }
@@ -284,6 +284,18 @@ async function untilPrinting(desk: Desk, context: BenchContext, line = 0): Promi
       throw new Error(`job ${job.state}: ${job.code}`)
   }
   link.destroy()
+  return peak
+}
+
+/** What Node itself takes, without a program. */
+async function bareNodeMb(): Promise<number> {
+  const child = spawn(process.execPath, ['-e', 'process.stdin.resume()'], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  await sleep(1000)
+  const peak = await statusMb(child.pid ?? 0, 'VmHWM')
+  child.stdin.end()
+  await once(child, 'exit')
   return peak
 }
 

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { buildRelease } from '../bin/release.ts'
 import { cloudBench } from './cloud.ts'
 import { coreBench } from './core.ts'
 import { mpfBench } from './mpf.ts'
@@ -28,9 +29,11 @@ if (chosen.length === 0) {
 const directory = await mkdtemp(join(tmpdir(), 'mpfd-bench-'))
 const say = (line: string) => void process.stderr.write(`${line}\n`)
 say(machineFacts())
+const release = join(directory, 'release')
+const context = { runs: Number(values.runs), directory, programs: join(release, 'bin'), say }
 try {
-  for (const part of chosen)
-    for await (const row of part.rows({ runs: Number(values.runs), directory, say })) show(row)
+  await buildRelease(release)
+  for (const part of chosen) for await (const row of part.rows(context)) show(row)
 } finally {
   await rm(directory, { recursive: true, force: true })
 }

@@ -26,6 +26,8 @@ export interface BenchContext {
   readonly runs: number
   /** A directory for files of this run. */
   readonly directory: string
+  /** The launchers of a release built for this run: what a printer has. */
+  readonly programs: string
   say(line: string): void
 }
 

@@ -95,13 +95,13 @@ async function measure(
 ): Promise<Measured> {
   await using stack = new AsyncDisposableStack()
   const on = stack.use(await fleet(hasMosquitto ? 'mosquitto' : 'aedes'))
-  const place = { speed: SPEED, baud: BAUD, journal }
+  const place = { speed: SPEED, baud: BAUD, journal, programs: context.programs }
   const printing = stack.use(await ConnectedPrinter.start(on, place))
   await printing.print(gcode)
   if (journal !== undefined) {
     const beside = [
       stack.use(startIngestProcess(on)),
-      stack.use(startCourierProcess(printing.desk)),
+      stack.use(startCourierProcess(printing.desk, context.programs)),
     ]
     for (const { pid } of beside) prioritise(pid, 'mpfd-cloud')
     stack.use(unpackForever(context, on.directory))

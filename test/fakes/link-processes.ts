@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import type { Fleet, Printer } from './cloud-bench.ts'
 
-const root = join(import.meta.dirname, '../..')
+const PROGRAMS = join(import.meta.dirname, '../../bin')
 
 export interface LinkProcess extends AsyncDisposable {
   readonly pid: number
@@ -15,9 +15,9 @@ export interface LinkProcess extends AsyncDisposable {
   kill(): Promise<void>
 }
 
-function started(program: string, args: readonly string[]): LinkProcess {
+function started(launcher: string, args: readonly string[]): LinkProcess {
   const stdio = process.env.CLOUD_LOG === undefined ? 'ignore' : 'inherit'
-  const child = spawn(join(root, 'bin', program), args, { stdio })
+  const child = spawn(launcher, args, { stdio })
   const kill = () => killed(child)
   return { pid: child.pid ?? 0, kill, [Symbol.asyncDispose]: kill }
 }
@@ -28,15 +28,23 @@ async function killed(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
-export function startCourierProcess({ directory }: Printer): LinkProcess {
-  return started('mpfd-cloud', ['--config', join(directory, 'config.json')])
+/** From the sources, or with the launchers in `programs`. */
+export function startCourierProcess({ directory }: Printer, programs = PROGRAMS): LinkProcess {
+  return started(join(programs, 'mpfd-cloud'), ['--config', join(directory, 'config.json')])
 }
 
 /** `fleet serve`; its store is `fleet.sqlite` in the tenant's directory. */
 export function startIngestProcess(on: Fleet, worker = 'fleet'): LinkProcess {
   const broker = `mqtts://localhost:${on.broker.port}`
   const place = ['--tenant', on.tenant.directory]
-  return started('fleet', [...place, 'serve', '--broker', broker, '--worker', worker])
+  return started(join(PROGRAMS, 'fleet'), [
+    ...place,
+    'serve',
+    '--broker',
+    broker,
+    '--worker',
+    worker,
+  ])
 }
 
 /** Kernel ticks: CLK_TCK is 100 on every Linux Node runs on. */
