@@ -2,7 +2,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync } from 'node:fs'
+import { existsSync, openSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -11,8 +12,12 @@ import type { Report } from './report.ts'
 
 const ROOT = new URL('../../', import.meta.url)
 
+/** A release to show instead of the sources; the fleet end is not in one. */
+const RELEASE = process.env.MPFD_RELEASE
+
 function binary(name: string): string {
-  return fileURLToPath(new URL(`bin/${name}`, ROOT))
+  const released = RELEASE && join(RELEASE, 'bin', name)
+  return released && existsSync(released) ? released : fileURLToPath(new URL(`bin/${name}`, ROOT))
 }
 
 export interface ToolResult {

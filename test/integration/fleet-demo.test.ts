@@ -1,10 +1,11 @@
-/** `npm run demo` as anybody runs it: every claim holds, and a part that cannot be printed is an exit code. */
+/** `npm run demo`: every claim holds, of the release that would go to a printer; a part that cannot be printed is an exit code. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { buildRelease } from '../../bin/release.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -15,11 +16,13 @@ interface Verdict {
 }
 
 async function demo(
-  ...args: readonly string[]
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<{ code: number; shown: string; verdict: Verdict }> {
   const program = join(root, 'fleet/demo/main.ts')
   const child = spawn(process.execPath, [program, '--json', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
   })
   let [output, shown] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
@@ -28,8 +31,10 @@ async function demo(
   return { code, shown, verdict: JSON.parse(output) as Verdict }
 }
 
-test('every claim of the demo is checked and holds', { timeout: 280_000 }, async t => {
-  const { code, shown, verdict } = await demo()
+test('every claim of the demo is checked and holds of a release', { timeout: 280_000 }, async t => {
+  const release = join(t.testdir(), 'release')
+  await buildRelease(release)
+  const { code, shown, verdict } = await demo([], { MPFD_RELEASE: release })
   t.equal(verdict.fault, null, shown.slice(-2000))
   t.same(
     verdict.claims.filter(({ isProven }) => !isProven),
@@ -58,7 +63,7 @@ test('a part this printer must refuse ends the demo with an error', {
   t.teardown(() => rm(directory, { recursive: true }))
   const path = join(directory, 'outside.gcode')
   await writeFile(path, 'G28\nG1 X100 Y100 F3000\nG1 X9000.123456 Y100 F3000\n')
-  const { code, verdict } = await demo(path)
+  const { code, verdict } = await demo([path])
   t.equal(code, 1)
   t.equal(verdict.isProven, false)
   t.type(verdict.fault, 'string')
