@@ -185,6 +185,17 @@ export interface MotionController extends Controller {
    * @throws DriverError by code.
    */
   audit(expected: Partial<Position>, toleranceMm?: number): Promise<AuditVerdict>
+  /**
+   * Gives `script` and then the program to the firmware's own check mode, as `stream` does, and leaves the mode by a soft reset: nothing
+   * moves or heats, the position is kept, the parser's modes and G92 offsets are those of a start.
+   * @throws DriverError by code: `DRIVER_COMMAND_REFUSED` with the `line` that the firmware does not take; without one where the firmware
+   * has no such mode, is not ready for it, or does not take the script. As `stream`.
+   */
+  rehearse(
+    script: readonly string[],
+    source: LineSource,
+    options: StreamOptions,
+  ): Promise<StreamReport>
   /** The last 64 KiB of both directions, oldest first. Program text is redacted to number, length and digest. */
   flightRecord(): readonly FlightEntry[]
 }

@@ -137,6 +137,17 @@ class Joined implements PrinterControllers {
     return this.#motion.audit(expected, toleranceMm)
   }
 
+  /** What the others would be sent they would carry out: refused unless the motion controller is alone. */
+  async rehearse(
+    script: readonly string[],
+    source: LineSource,
+    options: StreamOptions,
+  ): Promise<StreamReport> {
+    if (this.members.length > 1)
+      throw new DriverError('DRIVER_COMMAND_REFUSED', 'several controllers cannot rehearse')
+    return this.#motion.rehearse(script, source, options)
+  }
+
   /** Of every member, in order of time. */
   flightRecord(): readonly FlightEntry[] {
     const all = this.members.flatMap(({ controller }) => controller.flightRecord())

@@ -48,6 +48,8 @@ export interface Opening {
   isAnswer(reply: Reply): boolean
   /** True: wait for the line to fall quiet after the answer, because left-over acknowledgements could be counted. */
   readonly needsQuiet: boolean
+  /** Bytes that bring the board back from where a host before us left it, if this reply says so. */
+  cure?(reply: Reply): string | undefined
 }
 
 /** How the controller is asked who it is. */
@@ -73,6 +75,16 @@ export interface StopProcedure {
   readonly flush: { readonly hold: string; readonly reset: string } | undefined
 }
 
+/** A mode in which the firmware parses what it is sent, answers as ever, and does none of it. */
+export interface CheckMode {
+  /** Begins it where the machine stands idle. */
+  readonly enter: string
+  /** What status reports name while it lasts. */
+  readonly state: string
+  /** Bytes that end it, whatever is queued: a soft reset, told by the greeting. */
+  readonly leave: string
+}
+
 /** One row of the table of dialects. */
 export interface Dialect {
   readonly name: DialectName
@@ -95,6 +107,7 @@ export interface Dialect {
   /** `undefined`: read from the status report. */
   readonly positionQuery: string | undefined
   readonly stop: StopProcedure
+  readonly checkMode?: CheckMode
   /**
    * The frame whose refusal names the last line received; `'probe'`: the ordinary probe tells as much; `undefined`: after a lost
    * cable nobody can say what arrived, so the print ends.

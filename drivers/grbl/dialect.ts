@@ -1,6 +1,6 @@
 /** grbl 1.1 and grblHAL as rows of the table: counted characters, realtime bytes, lost acknowledgements found by `?`. */
 import type { ControllerIdentity } from '../controller.ts'
-import type { Dialect, DialectName } from '../dialect.ts'
+import type { CheckMode, Dialect, DialectName } from '../dialect.ts'
 import type { Reply } from '../reply.ts'
 import { defaultTuning } from '../tuning.ts'
 import { hearCounted } from '../window/counted.ts'
@@ -10,6 +10,8 @@ import { parseGrblReply } from './replies.ts'
 
 const HOLD = '!'
 const SOFT_RESET = '\x18'
+/** `$C` (grbl/doc/markdown/interface.md): parses, moves and switches nothing. It is left by the reset that `$C` would make as well; only the byte needs no turn in the queue, and twice is once. */
+const CHECK_MODE: CheckMode = { enter: '$C', state: 'Check', leave: SOFT_RESET }
 
 function identityOf(
   dialect: DialectName,
@@ -59,9 +61,12 @@ function grblRow(name: 'grbl' | 'grblhal', isNumbered: boolean): Dialect {
     parseReply: parseGrblReply,
     hear: hearCounted,
     opening: {
-      bytes: '\n',
+      // Asked how it is as well: in check mode grbl does not say who it is, and grblHAL would print nothing.
+      bytes: '\n?',
       isAnswer: reply => reply.kind === 'ok',
       needsQuiet: true,
+      cure: reply =>
+        reply.kind === 'status' && reply.state === CHECK_MODE.state ? CHECK_MODE.leave : undefined,
     },
     identification: {
       sync: undefined,
@@ -79,6 +84,7 @@ function grblRow(name: 'grbl' | 'grblhal', isNumbered: boolean): Dialect {
       isHalted: line => /^(?:Grbl|ALARM:)/i.test(line),
       flush: { hold: HOLD, reset: SOFT_RESET },
     },
+    checkMode: CHECK_MODE,
     // What arrived before the cable went cannot be told: its lines have no numbers that anything checks.
     reattach: () => undefined,
   }

@@ -17,7 +17,7 @@ import { Progress } from './progress.ts'
 import { Repair } from './repair.ts'
 import { eventOf, faultOf, isWorking, restartError } from './reports.ts'
 import { Sender } from './sender.ts'
-import { StatusDesk, type StatusReply } from './status-desk.ts'
+import { StatusDesk } from './status-desk.ts'
 import { collectReply, issue, type Owner } from './ticket.ts'
 
 export interface ConversationOptions extends OutboxOptions {
@@ -37,14 +37,14 @@ export class Conversation {
   readonly #dialect: Dialect
   readonly #clock: Clock
   readonly #health: Health
-  readonly #statusDesk = new StatusDesk()
   readonly #sender: Sender
   readonly #repair: Repair
   readonly #flush: Flush
   readonly progress: Progress
+  /** Of dialects that report their status beside the queue. */
+  readonly statusDesk: StatusDesk
   #failure: DriverError | undefined
   #ackedLine = 0
-  #statusAskedMs = 0
   isEmergencyParsed = false
   /** It tells temperatures at intervals: asked to, or heard while idle. Any other tells them while it waits for heat, and only then. */
   isReporting = false
@@ -65,9 +65,13 @@ export class Conversation {
       onResumed: () => this.progress.moved(),
     })
     this.progress = new Progress(options.clock, options.tuning, this.window)
+    this.statusDesk = new StatusDesk({
+      ...{ ...options, window: this.window, isDumb: () => this.#isDumb },
+      write: bytes => this.#sender.write(bytes),
+    })
     this.#flush = new Flush({
       ...{ clock: options.clock, holdStopMs: options.tuning.holdStopMs },
-      ...{ sender: this.#sender, isDumb: () => this.#isDumb },
+      ...{ sender: this.#sender, isDumb: () => this.#isDumb, onDeaf: error => this.fail(error) },
     })
     this.#repair = new Repair({
       ...options,
@@ -113,24 +117,10 @@ export class Conversation {
     await this.#issue('', false, true, signal)
   }
 
-  /** Asks for a status report beside the queue. */
-  status(): Promise<StatusReply> {
-    if (this.#failure) return Promise.reject(this.#failure)
-    const status = this.#statusDesk.wait()
-    this.askStatus()
-    return status
-  }
-
-  /** Writes the status question of dialects that have one. */
-  askStatus(): void {
-    if (this.#dialect.probe.kind !== 'bytes' || this.#isDumb) return
-    const nowMs = this.#clock.nowMs()
-    // One question at a time: a late answer, taken for that of a later one, would prove lines that are still on their way.
-    const isAwaited = this.window.statusAskedAt !== undefined
-    if (isAwaited && nowMs - this.#statusAskedMs < this.#options.tuning.statusLostMs) return
-    this.#statusAskedMs = nowMs
-    this.window.statusAskedAt ??= this.window.cursor - 1
-    this.#sender.write(this.#dialect.probe.bytes)
+  /** Resets the controller, whatever it holds, and resolves once it has greeted; where the conversation has failed nobody waits. */
+  async restart(reset: string): Promise<void> {
+    if (this.#failure) this.#sender.write(reset)
+    else await this.#flush.begin({ hold: '', reset })
   }
 
   /** Takes one line of the controller. */
@@ -171,7 +161,7 @@ export class Conversation {
   probe(): void {
     if (this.progress.probed()) this.#health.stalls++
     if (this.#isDumb || this.window.settlingFrom !== undefined) return
-    if (this.#dialect.probe.kind === 'bytes') return this.askStatus()
+    if (this.#dialect.probe.kind === 'bytes') return this.statusDesk.ask()
     this.#sender.write(this.outbox.nextProbe())
   }
 
@@ -181,7 +171,8 @@ export class Conversation {
     this.#failure = error
     this.#sender.end()
     this.outbox.fail(error)
-    this.#statusDesk.fail(error)
+    this.statusDesk.fail(error)
+    this.#flush.fail(error)
     this.#options.onEvent({ kind: 'lost', error })
   }
 
@@ -253,7 +244,7 @@ export class Conversation {
     if (owner?.kind !== 'program') return
     const { line } = owner
     owner.feed.stop(new DriverError('DRIVER_COMMAND_REFUSED', `line ${line}: ${reason}`, { line }))
-    if (this.#dialect.stop.flush) this.#flush.begin(this.#dialect.stop.flush)
+    if (this.#dialect.stop.flush) void this.#flush.begin(this.#dialect.stop.flush)
   }
 
   #acknowledged(before: number, refused = 0): void {
@@ -274,11 +265,13 @@ export class Conversation {
     if (isUnasked || isWorking(reply)) this.progress.busy()
     if (reply.kind === 'temperatures' || reply.kind === 'okTemperatures')
       this.temperatures = { ...this.temperatures, ...reply.temperatures }
-    if (reply.kind === 'status') this.#statusDesk.answer(reply)
+    if (reply.kind === 'status') this.statusDesk.answer(reply)
     const event = eventOf(reply)
     if (event) this.#options.onEvent(event)
     if (reply.kind === 'start' && this.#flush.isStartExpected) return this.#restarted()
-    const fault = faultOf(reply, this.window.acked, this.outbox.lastExecuted)
+    const fault =
+      faultOf(reply, this.window.acked, this.outbox.lastExecuted) ??
+      (this.#flush.isStartExpected ? undefined : this.statusDesk.faultOf(reply))
     if (fault) this.fail(fault)
   }
 
@@ -286,6 +279,7 @@ export class Conversation {
     const error = new DriverError('DRIVER_COMMAND_REFUSED', 'dropped with the refused program')
     this.outbox.failInFlight(error)
     forgetInFlight(this.window)
+    this.statusDesk.isChecking = false
     this.#flush.ended()
   }
 

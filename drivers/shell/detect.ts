@@ -27,7 +27,10 @@ const NAMES: readonly (readonly [RegExp, DialectName])[] = [
 ]
 
 /** What `$I` and M115 ask; a grbl calls the second an error, all others ignore the first. */
-const QUESTIONS = ['\nM115\n', '$I\n'] as const
+const QUESTIONS = ['\nM115\n', '?$I\n'] as const
+/** In check mode a grbl does not say who it is: whoever left it there went away. A soft reset ends it. */
+const CHECKING = /^<Check\|/
+const SOFT_RESET = '\x18'
 
 /**
  * Asks until something answers by name.
@@ -52,7 +55,10 @@ export async function detectDialect(options: DetectOptions): Promise<DialectName
     for (let attempt = 0; attempt < tuning.handshakeAttempts; attempt++) {
       // A grbl takes M115 for an error, so it is asked in its own words from then on.
       const isGrbl = lines.some(line => /^(?:Grbl|error:)/i.test(line))
-      link.write(isGrbl ? QUESTIONS[1] : QUESTIONS[0])
+      if (lines.some(line => CHECKING.test(line))) {
+        lines.length = 0
+        link.write(SOFT_RESET)
+      } else link.write(isGrbl ? QUESTIONS[1] : QUESTIONS[0])
       const name = await listen(lines, tuning, options)
       if (name) return name
       if (lost) throw new DriverError('DRIVER_PORT_LOST', `${port}: port closed`, { cause: lost })

@@ -18,6 +18,7 @@ import type { Dialect } from '../dialect.ts'
 import { DriverError } from '../errors.ts'
 import { comparePositions } from '../position-audit.ts'
 import type { Tuning } from '../tuning.ts'
+import { inCheckMode } from './check-mode.ts'
 import { Conversation } from './conversation.ts'
 import { Feed } from './feed.ts'
 import { createGreeting, type Greeting } from './greeting.ts'
@@ -168,6 +169,18 @@ class Driver implements MotionController {
       this.#feed = undefined
       conversation.feed(undefined)
     }
+  }
+
+  rehearse(
+    script: readonly string[],
+    source: LineSource,
+    options: StreamOptions,
+  ): Promise<StreamReport> {
+    const conversation = this.#talk()
+    return inCheckMode(conversation, this.#dialect, options.signal, async () => {
+      for (const text of script) await conversation.command(text, options.signal)
+      return this.stream(source, options)
+    })
   }
 
   hold(): void {

@@ -34,6 +34,7 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
   let lost: DriverError | undefined
   let halted: DriverError | undefined
   let wake = new AbortController()
+  let link: SerialLink | undefined
   const hear = (what: Heard): void => {
     heard = what
     wake.abort()
@@ -63,6 +64,8 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
     onLine: line => {
       lines++
       const reply = parseReply(line)
+      const cure = opening.cure?.(reply)
+      if (cure !== undefined) link?.write(cure)
       if (reply.kind === 'fatal') halted = new DriverError('DRIVER_HALTED', reply.text)
       if (reply.kind === 'start') hear('start')
       else if (opening.isAnswer(reply)) hear('answer')
@@ -72,7 +75,8 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
       wake.abort()
     },
     run: async options => {
-      const { link, tuning, dialect } = options
+      const { tuning, dialect } = options
+      link = options.link
       await listen(tuning.greetingMs, options)
       for (let attempt = 0; attempt < tuning.handshakeAttempts; attempt++) {
         link.write(opening.bytes)

@@ -77,7 +77,7 @@ async function statusPosition(
   let standing = 0
   for (let movingMs = 0; standing < STATUS_ATTEMPTS && movingMs < tuning.ackTimeoutMs; ) {
     signal?.throwIfAborted()
-    const { state, position } = await conversation.status()
+    const { state, position } = await conversation.statusDesk.next()
     if (MOVING.test(state)) {
       // Told drained on an acknowledgement that was not its own: where it ends is what counts.
       await clock.sleep(tuning.statusPollMs, signal)

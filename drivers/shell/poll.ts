@@ -17,7 +17,7 @@ export function startPolling({ clock, tuning, conversation, dialect, signal }: P
   const loop = async (): Promise<void> => {
     const { poll } = dialect
     while (!conversation.failure) {
-      if (poll.kind === 'status') conversation.askStatus()
+      if (poll.kind === 'status') conversation.statusDesk.ask()
       else await conversation.command(poll.text, signal)
       await clock.sleep(poll.kind === 'status' ? tuning.statusPollMs : tuning.pollMs, signal)
     }

@@ -21,6 +21,8 @@ export interface SimulatedMarlinOptions extends Partial<FirmwareOptions> {
   readonly faults?: FaultPlan
   /** Each executed command in order: its exact text, without number, checksum or terminator. */
   readonly onExecuted?: (text: string) => void
+  /** Each command that was parsed in check mode and not carried out. */
+  readonly onChecked?: (text: string) => void
   /** A symbolic link kept pointing at the board's port, as udev's by-path names are: what a host opens after a replug. */
   readonly linkPath?: string
   /** Until so long after its start it neither hears nor says anything. */
@@ -101,6 +103,7 @@ class Board implements SimulatedMarlin {
     this.#firmware = new Firmware(firmwareOptionsOf(options), {
       reply: line => this.#reply(line),
       executed: text => this.#executed(text),
+      checked: text => options.onChecked?.(text),
     })
     this.#linkPath = options.linkPath
     this.#pty = this.#plugIn()
@@ -246,6 +249,7 @@ function firmwareOptionsOf(options: SimulatedMarlinOptions): FirmwareOptions {
     baud: _baud,
     faults: _faults,
     onExecuted: _onExecuted,
+    onChecked: _onChecked,
     linkPath: _linkPath,
     ...firmware
   } = options

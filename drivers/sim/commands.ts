@@ -12,6 +12,8 @@ export interface Block {
 
 type Command = (firmware: Firmware, text: string) => Block | undefined
 
+/** grbl: the command needs a machine that stands, and is not in check mode. */
+const NOT_IDLE = 'error:8'
 /** G28 of a small machine, in machine milliseconds. */
 const HOMING_MS = 8_000
 
@@ -51,6 +53,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     firmware.personality.identify(firmware)
     return undefined
   },
+  $C: firmware => {
+    if (firmware.personality.checkMode === undefined) firmware.answerUnknown('$C')
+    else if (!firmware.machine.isIdle) firmware.refuse(NOT_IDLE)
+    else {
+      firmware.isChecking = true
+      firmware.reply('[MSG:Enabled]')
+    }
+    return undefined
+  },
   M118: (firmware, text) => {
     firmware.reply(text.slice('M118'.length).trimStart())
     return undefined
@@ -81,6 +92,18 @@ export function execute(firmware: Firmware, text: string): Block | undefined {
   if (command) return command(firmware, text)
   if (!INERT.has(code) || !firmware.isSpoken(code)) firmware.answerUnknown(text)
   return undefined
+}
+
+/** Takes one command in check mode: its words count, its effect does not. `$C` ends the mode by a reset, once acknowledged. */
+export function check(firmware: Firmware, text: string): void {
+  const isAsked = text === '$I' && firmware.personality.checkMode?.identifies
+  if (text === '$C') {
+    for (const line of ['[MSG:Disabled]', 'ok']) firmware.reply(line)
+    firmware.softReset()
+  } else if (isAsked) firmware.personality.identify(firmware)
+  else if (text.startsWith('$')) firmware.refuse(NOT_IDLE)
+  else if (text !== '' && !(isKnown(text) && firmware.isSpoken(codeOf(text))))
+    firmware.answerUnknown(text)
 }
 
 /** Whether the firmware has a word for `text`; what it does not know, it does not execute. */

@@ -25,4 +25,6 @@ export interface FirmwareOutlet {
   reply(line: string): void
   /** One command was executed: its exact text. */
   executed(text: string): void
+  /** One command was parsed in check mode. */
+  checked(text: string): void
 }

@@ -1,5 +1,5 @@
 /** A board as its replies show it: command queue, acknowledgements, waits, reports, kill. Bytes in, lines out, time as an argument. */
-import { type Block, execute, isKnown } from './commands.ts'
+import { type Block, check, execute, isKnown } from './commands.ts'
 import type { FirmwareOptions, FirmwareOutlet } from './firmware-options.ts'
 import { Machine } from './machine.ts'
 import { PERSONALITIES, type Personality } from './personality.ts'
@@ -27,6 +27,8 @@ export class Firmware {
   #refusals = 0
   isHeld = false
   isHalted = false
+  /** grbl's check mode. */
+  isChecking = false
   executedCommands = 0
 
   constructor(options: FirmwareOptions, outlet: FirmwareOutlet) {
@@ -48,6 +50,7 @@ export class Firmware {
     this.#dropQueue()
     this.#reports = new ReportClock(this.options.busyIntervalMs)
     this.isHalted = false
+    this.isChecking = false
     this.machine.restart()
     for (const line of this.personality.greeting) this.reply(line)
   }
@@ -79,6 +82,12 @@ export class Firmware {
     const { lines, isAcknowledgement } = this.personality.unknown(text)
     for (const line of lines) this.reply(line)
     if (isAcknowledgement) this.#okText = ''
+  }
+
+  /** Answers instead of an acknowledgement. */
+  refuse(answer: string): void {
+    this.reply(answer)
+    this.#okText = ''
   }
 
   isSpoken(code: string): boolean {
@@ -146,28 +155,29 @@ export class Firmware {
   #answerHalted(bytes: Uint8Array): void {
     const { haltedReply, lines } = this.personality
     if (haltedReply === undefined) return
-    if (lines.realtime.includes('?') && bytes.includes(0x18)) return this.#softReset()
+    if (lines.realtime.includes('?') && bytes.includes(0x18)) return this.softReset()
     for (const byte of bytes)
       if (byte === 0x0a) for (const line of haltedReply.split('\n')) this.reply(line)
   }
 
   #emergency(command: string): void {
     if (command === '?') this.reply(statusReport(this))
-    else if (command === '!') this.isHeld = true
+    else if (command === '!') this.isHeld = !this.isChecking
     else if (command === '~') this.isHeld = false
-    else if (command === '\x18') this.#softReset()
+    else if (command === '\x18') this.softReset()
     else if (command === 'M112') this.kill('echo:M112 Shutdown')
     else if (command === 'M108') this.breakWait()
     else this.machine.quickStop()
   }
 
-  // grbl starts anew with its position kept; Smoothie halts.
-  #softReset(): void {
+  /** grbl starts anew with its position kept; Smoothie halts. */
+  softReset(): void {
     if (this.options.dialect === 'smoothie') return this.kill()
     this.#receiver.flush()
     this.#dropQueue()
     this.isHeld = false
     this.isHalted = false
+    this.isChecking = false
     this.machine.heatersOff()
     for (const line of this.personality.greeting) this.reply(line)
   }
@@ -212,6 +222,7 @@ export class Firmware {
   }
 
   #start(command: Queued): void {
+    if (this.isChecking) return this.#check(command)
     const block = execute(this, command.text)
     if (this.isHalted) return
     if (this.personality.isAcknowledgedBeforePlan && /^G[01](?!\d)/.test(command.text)) {
@@ -225,6 +236,14 @@ export class Firmware {
     }
     block?.finish?.(this)
     this.#finish(command)
+  }
+
+  #check(command: Queued): void {
+    check(this, command.text)
+    if (this.#queue[0] !== command) return
+    if (this.#okText === undefined) this.#outlet.checked(command.text)
+    this.#acknowledge(command)
+    this.#queue.shift()
   }
 
   #unblock(): boolean {

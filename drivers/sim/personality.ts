@@ -36,6 +36,8 @@ export interface Personality {
   /** M114 begins so. */
   readonly positionPrefix: string
   readonly positionDecimals: number
+  /** `$C` has it parse without doing, until a reset; `identifies`: it says who it is all the same. */
+  readonly checkMode?: { readonly identifies: boolean }
   /** Words this firmware does not have at all. */
   readonly missing: RegExp
   /** What a kill says. */
@@ -194,6 +196,7 @@ const grbl: Personality = {
   missing: /^(?:M(?:[1-9]\d\d|2\d)|T0)$/,
   halted: () => ['ALARM:3'],
   haltedReply: 'error:9',
+  checkMode: { identifies: false },
   identify: ({ options, reply }) => {
     reply('[VER:1.1h.20190830:]')
     reply(`[OPT:V,15,${options.ringBytes + 1}]`)
@@ -203,6 +206,7 @@ const grbl: Personality = {
 const grblhal: Personality = {
   ...grbl,
   lines: { ...grbl.lines, maxChars: 255 },
+  checkMode: { identifies: true },
   greeting: ['', "GrblHAL 1.1f ['$' or '$HELP' for help]"],
   identify: firmware => {
     firmware.reply('[VER:1.1f.20240328:]')

@@ -25,6 +25,7 @@ export function statusReport(firmware: Firmware): string {
 
 function stateOf(firmware: Firmware): string {
   if (firmware.isHalted) return 'Alarm'
+  if (firmware.isChecking) return 'Check'
   if (firmware.isHeld) return 'Hold:0'
   return firmware.isRunning ? 'Run' : 'Idle'
 }

@@ -16,6 +16,9 @@ type StatusReply = Extract<Reply, { kind: 'status' }>
 const MAX_DAMAGED_OK_CHARS = 4
 /** A second of standing still, at the five status reports a second that grbl's documentation allows. */
 const IDLE_REPORTS_BELIEVED = 5
+/** In check mode a machine stands whatever it is sent, and takes each line up at once. */
+const CHECKING = 'Check'
+const STANDING = /^(?:Idle|Check)/
 /** A dwell at least this long could be taken for standing still. */
 const LONG_DWELL_S = 0.5
 
@@ -68,7 +71,7 @@ function reconcile(window: SendWindow<unknown>, status: StatusReply): Verdict {
   const askedAt = window.statusAskedAt
   window.statusAskedAt = undefined
   if (askedAt === undefined || askedAt <= window.acked) return NOTHING
-  window.idleReports = status.state.startsWith('Idle') ? window.idleReports + 1 : 0
+  window.idleReports = STANDING.test(status.state) ? window.idleReports + 1 : 0
   const told = provenLine(window, status, askedAt)
   // Nothing checks a report: what two of them say is believed, as far as the lesser goes.
   const proven = Math.min(told, window.provenBefore)
@@ -84,8 +87,9 @@ function reconcile(window: SendWindow<unknown>, status: StatusReply): Verdict {
  * A machine that goes on standing although lines were sent has executed them, for it takes a line up at once when it stands; one report
  * alone may come between a line's execution and its ok, and in a dwell it stands on purpose.
  */
-function isStanding(window: SendWindow<unknown>): boolean {
+function isStanding(window: SendWindow<unknown>, { state }: StatusReply): boolean {
   if (window.idleReports < IDLE_REPORTS_BELIEVED) return false
+  if (state === CHECKING) return true
   return findInFlight(window, entry => dwellS(entry.text) >= LONG_DWELL_S) === undefined
 }
 
@@ -100,13 +104,14 @@ function provenLine(window: SendWindow<unknown>, status: StatusReply, askedAt: n
   while (n > window.acked && waitingBytes > 0)
     waitingBytes -= entryOf(window, n--)?.frame.length ?? 0
   // One line may have left the buffer and still wait for a free planner block.
-  const isDone = isStanding(window) && waitingBytes <= 0 && n === askedAt
+  const isDone = isStanding(window, status) && waitingBytes <= 0 && n === askedAt
   return isDone ? n : n - 1
 }
 
 /** The line being executed, where it is told: everything before it has been. */
-function provenByLine(window: SendWindow<unknown>, { line }: StatusReply, askedAt: number): number {
-  if (isStanding(window)) return askedAt
+function provenByLine(window: SendWindow<unknown>, status: StatusReply, askedAt: number): number {
+  const { line } = status
+  if (isStanding(window, status)) return askedAt
   const isInFlight = line !== undefined && line > window.acked && line <= askedAt
   return isInFlight ? line - 1 : window.acked
 }

@@ -15,6 +15,8 @@ import {
 export interface FakeController extends MotionController {
   /** Everything executed, program lines and commands, in order. */
   readonly executed: string[]
+  /** What it was given to check only. */
+  readonly rehearsed: string[]
   /** Program lines executed so far. */
   readonly printed: number
   /** Lets `lines` more program lines run; without an argument, all of them. */
@@ -39,6 +41,7 @@ const PARKED: Position = { x: 10, y: 20, z: 0.4, e: 1.25 }
 
 export function fakeController(): FakeController {
   const executed: string[] = []
+  const rehearsed: string[] = []
   const refused = new Map<string, Error>()
   let allowed = 0
   let printed = 0
@@ -65,6 +68,7 @@ export function fakeController(): FakeController {
 
   const controller: FakeController = {
     executed,
+    rehearsed,
     onEvent: () => undefined,
     hasPosition: true,
     stopOutcome: 'halted',
@@ -130,6 +134,20 @@ export function fakeController(): FakeController {
       } finally {
         isResting = true
       }
+    },
+    async rehearse(script, source, options) {
+      rehearsed.push(...script)
+      if (failure) throw failure
+      let line = await source.next()
+      for (; line; line = await source.next()) {
+        options.signal.throwIfAborted()
+        const error = refused.get(line.text)
+        refused.delete(line.text)
+        if (error) throw error
+        rehearsed.push(line.text)
+        controller.onEvent({ kind: 'acked', line: line.line })
+      }
+      return { lastLine: 0, lines: rehearsed.length, position: undefined }
     },
     hold() {
       isHeld = true

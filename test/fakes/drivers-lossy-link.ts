@@ -86,6 +86,7 @@ class Cable {
       {
         reply: line => this.#toHost.push(line),
         executed: text => this.#executed.push(text),
+        checked: () => undefined,
       },
     )
     const next = (): ProgramLine | undefined => {

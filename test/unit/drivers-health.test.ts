@@ -149,13 +149,13 @@ t.test('asks for one status report at a time', async t => {
     health: new Health(clock, 115_200, () => undefined),
     link: fakeLink(written),
   })
-  conversation.askStatus()
-  conversation.askStatus()
+  conversation.statusDesk.ask()
+  conversation.statusDesk.ask()
   t.strictSame(written, ['?'])
   conversation.onLine('<Idle|MPos:0.000,0.000,0.000|FS:0,0>')
-  conversation.askStatus()
+  conversation.statusDesk.ask()
   t.equal(written.length, 2, 'answered')
   await clock.advance(grbl.tuning.statusLostMs)
-  conversation.askStatus()
+  conversation.statusDesk.ask()
   t.equal(written.length, 3, 'lost')
 })

@@ -93,7 +93,7 @@ t.test('a machine that holds refused lines is emptied once, however many it refu
   const written: string[] = []
   let resumed = 0
   const flush = new Flush({
-    ...{ clock, holdStopMs: 600, isDumb: () => false },
+    ...{ clock, holdStopMs: 600, isDumb: () => false, onDeaf: () => undefined },
     sender: {
       write: text => void written.push(text),
       pause: () => undefined,
@@ -101,14 +101,15 @@ t.test('a machine that holds refused lines is emptied once, however many it refu
     },
   })
   const words = { hold: '!', reset: 'R' }
-  flush.begin(words)
-  flush.begin(words)
+  const emptied = flush.begin(words)
+  t.equal(flush.begin(words), emptied)
   await clock.advance(600)
   t.strictSame(written, ['!', 'R'])
   t.ok(flush.isStartExpected)
   await clock.advance(3_000)
   t.strictSame(written, ['!', 'R', 'R'], 'its greeting was lost on the way')
   flush.ended()
+  await emptied
   await clock.advance(10_000)
   t.equal(written.length, 3)
   t.equal(resumed, 1)
