@@ -140,15 +140,3 @@ t.test('a file that cannot be read at its start stays ready, uncharged', async t
   await t.rejects(b.engine.start('aa'), { code: 'MPF_IO' })
   t.match(b.journal.job('aa'), { state: 'ready', use: null })
 })
-
-t.test('a new layer is kept after two seconds', async t => {
-  await using b = await bench()
-  await b.clock.advance(10_000)
-  await b.engine.start('aa')
-  b.controller.allow(1)
-  await b.controller.settled()
-  await b.clock.advance(2_000)
-  b.controller.allow(5)
-  await b.controller.settled()
-  t.equal(b.journal.job('aa').ackedLine, 7)
-})

@@ -17,7 +17,7 @@ import { linkDetail } from './link-view.ts'
 import type { Machine } from './machine.ts'
 import { ModalTracker } from './modal-tracker.ts'
 import { PositionWatch } from './position-watch.ts'
-import { type LayerMark, layerAt, progressAt } from './progress.ts'
+import { type LayerMark, progressAt } from './progress.ts'
 import type { PrintScripts } from './scripts.ts'
 import { waitFor } from './time-limit.ts'
 
@@ -253,7 +253,7 @@ export class PrintRun {
 
   #acknowledge(line: number): void {
     this.#ackedLine = Math.max(this.#ackedLine, line)
-    if (!this.#checkpoints.isDue(layerAt(this.#layers, this.#ackedLine))) return
+    if (!this.#checkpoints.isDue()) return
     // Never awaited here: the driver's loop waits for no disk.
     void this.#options.journal
       .checkpoint(this.job, this.#ackedLine)

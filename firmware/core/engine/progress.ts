@@ -20,7 +20,7 @@ export interface PrintExtent {
 }
 
 /** The layer of the last mark at or before `line`; 0 before the first. */
-export function layerAt(marks: readonly LayerMark[], line: number): number {
+function layerAt(marks: readonly LayerMark[], line: number): number {
   let low = 0
   let high = marks.length
   while (low < high) {

@@ -171,7 +171,7 @@ export class Journal implements Disposable {
   }
 
   /**
-   * Keeps the last acknowledged line: one page of flash, so call it seldom. Resolves once it is durable; this thread does not wait
+   * Keeps the last acknowledged line: a page or two of flash, so call it seldom. Resolves once it is durable; this thread does not wait
    * for the disk. Rejects with CoreError JOURNAL_WRITE.
    */
   async checkpoint(id: string, ackedLine: number): Promise<void> {
