@@ -1,18 +1,14 @@
 /** Signed commands in the core: what is refused, with which code, and that a good one has one effect. */
-import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Test, test } from 'tap'
-import { type CommandResult, RESULT_TYPE, VERBS, type Verb } from '#lib/command-statement.ts'
-import { verifyStatement } from '#lib/dsse.ts'
-import { createExecuteCommand, type VerbHandler } from '../../firmware/core/commands/execute.ts'
+import { test } from 'tap'
+import type { Verb } from '#lib/command-statement.ts'
 import { CommandLedger } from '../../firmware/core/commands/ledger.ts'
 import { expectStartAllowed } from '../../firmware/core/commands/verbs.ts'
 import { verifyCommand } from '../../firmware/core/commands/verify.ts'
-import { CoreError } from '../../firmware/core/errors.ts'
-import { Journal } from '../../firmware/core/journal/journal.ts'
 import { command, roster, SERIAL, TENANT } from '../fakes/cloud-roster.ts'
+import { commandBench } from '../fakes/core-command-bench.ts'
 
 const AT_MS = Date.UTC(2026, 10, 22)
 const keys = roster()
@@ -79,49 +75,8 @@ test('accepts a lock while the clock is unknown', async t => {
   t.equal(verdict.kind, 'accepted')
 })
 
-async function bench(t: Test) {
-  const directory = await mkdtemp(join(tmpdir(), 'cloud-commands-'))
-  const journal = new Journal({
-    path: join(directory, 'journal.sqlite'),
-    stamp: () => ({ atMs: AT_MS, quality: 'rtc' }),
-  })
-  const ledger = new CommandLedger(join(directory, 'commands.sqlite'))
-  t.teardown(async () => {
-    journal[Symbol.dispose]()
-    ledger[Symbol.dispose]()
-    await rm(directory, { recursive: true })
-  })
-  const done: string[] = []
-  const handler =
-    (verb: Verb): VerbHandler =>
-    async () => {
-      done.push(verb)
-      if (verb === 'job.cancel') throw new CoreError('PRINTER_IDLE', 'no print is running')
-      return { outcome: verb === 'rebirth' ? 'handed-over' : 'done', message: 'done' }
-    }
-  const verbs = Object.fromEntries(VERBS.map(verb => [verb, handler(verb)])) as Record<
-    Verb,
-    VerbHandler
-  >
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-  const execute = createExecuteCommand({
-    ...{ ledger, journal, verbs, serial: SERIAL, tenant: TENANT, key: privateKey },
-    trust: () => keys.trust,
-    time: { now: () => ({ atMs: AT_MS, quality: 'rtc' }), observe: () => undefined },
-    clock: { nowMs: () => 0 },
-  })
-  const resultOf = (result: string) => {
-    const verdict = verifyStatement(Buffer.from(result, 'base64'), RESULT_TYPE, () => ({
-      algorithm: 'EdDSA',
-      publicKey,
-    }))
-    return verdict.kind === 'verified' ? (verdict.statement as CommandResult) : undefined
-  }
-  return { journal, ledger, done, execute, resultOf }
-}
-
 test('carries a command out once, however often it comes, and signs the same answer', async t => {
-  const { execute, done, resultOf, journal } = await bench(t)
+  const { execute, done, resultOf, journal } = await commandBench(t, keys)
   const envelope = command([keys.security], AT_MS)
   const first = await execute(envelope)
   const second = await execute(envelope)
@@ -132,7 +87,7 @@ test('carries a command out once, however often it comes, and signs the same ans
 })
 
 test('refuses a counter that was used, whatever the id, and records it', async t => {
-  const { execute, done, resultOf, journal } = await bench(t)
+  const { execute, done, resultOf, journal } = await commandBench(t, keys)
   await execute(command([keys.security], AT_MS, { ctr: 500 }))
   const replay = await execute(command([keys.security], AT_MS, { ctr: 500 }))
   t.match(resultOf(replay.result), { outcome: 'refused', code: 'COMMAND_REPLAY' })
@@ -141,7 +96,7 @@ test('refuses a counter that was used, whatever the id, and records it', async t
 })
 
 test('a command cut off by a crash is answered as interrupted, and not begun again', async t => {
-  const { execute, done, ledger, resultOf, journal } = await bench(t)
+  const { execute, done, ledger, resultOf, journal } = await commandBench(t, keys)
   const envelope = command([keys.security], AT_MS, { id: 'cut', ctr: 900 })
   const verdict = verifyCommand(envelope, CHECKS)
   if (verdict.kind !== 'accepted') throw new Error('not accepted')
@@ -154,7 +109,7 @@ test('a command cut off by a crash is answered as interrupted, and not begun aga
 })
 
 test('a wipe that was cut off and finished at the start is answered with its receipt', async t => {
-  const { execute, ledger, resultOf } = await bench(t)
+  const { execute, ledger, resultOf } = await commandBench(t, keys)
   const envelope = command([keys.security, keys.second], AT_MS, { id: 'w', ctr: 901, verb: 'wipe' })
   const verdict = verifyCommand(envelope, CHECKS)
   if (verdict.kind !== 'accepted') throw new Error('not accepted')
@@ -174,17 +129,20 @@ test('a command that comes again after its time has its answer, a new one is ref
 })
 
 test('a verb that cannot be carried out now uses its counter and says why', async t => {
-  const { execute, resultOf } = await bench(t)
+  const { execute, resultOf } = await commandBench(t, keys)
   const answer = await execute(
     command([keys.operator], AT_MS, { verb: 'job.cancel', role: 'operator' }),
   )
   t.match(resultOf(answer.result), { outcome: 'failed', code: 'PRINTER_IDLE' })
 })
 
-test('a verb of the courier is handed over with its arguments', async t => {
-  const { execute } = await bench(t)
-  const envelope = command([keys.security], AT_MS, { verb: 'rebirth', role: 'network' })
-  t.match(await execute(envelope), { outcome: 'handed-over', verb: 'rebirth' })
+test('a verb of the courier is handed over with its arguments, each time it comes', async t => {
+  const { execute } = await commandBench(t, keys)
+  const args = { from: 3 }
+  const envelope = command([keys.security], AT_MS, { verb: 'rebirth', role: 'network', args })
+  const first = await execute(envelope)
+  t.match(first, { outcome: 'handed-over', verb: 'rebirth', args })
+  t.same(await execute(envelope), first)
 })
 
 test('latches and policies survive a restart; a locked printer starts nothing', async t => {
@@ -206,7 +164,7 @@ test('latches and policies survive a restart; a locked printer starts nothing', 
 })
 
 test('a thousand forged commands leave eight records that say how many, and every one its answer', async t => {
-  const { execute, done, journal } = await bench(t)
+  const { execute, done, journal } = await commandBench(t, keys)
   const forged = command([roster().security], AT_MS)
   const codes = new Set<string | null>()
   for (let i = 0; i < 1000; i++) codes.add((await execute(forged)).code)

@@ -189,6 +189,18 @@ t.test('an emergency stop does not wait for what its client asked before', async
   t.match(ids, [{ id: 0 }, { id: 1 }, { id: 3 }])
 })
 
+t.test('nothing waits for a signed command that takes its time', async t => {
+  const executed = Promise.withResolvers<never>()
+  const handlers = { ...HANDLERS, 'command.execute': () => executed.promise }
+  await using d = await door(t, undefined, handlers)
+  using client = new Client(d.path)
+  client.socket.write(formatRequest(1, 'command.execute', { envelope: 'e30=' }))
+  for (const id of [2, 3]) client.socket.write(formatRequest(id, 'events.list', {}))
+  t.match([await client.next(), await client.next()], [{ id: 2 }, { id: 3 }])
+  executed.reject(new CoreError('JOURNAL_WRITE', 'over'))
+  t.match(await client.next(), { id: 1, failure: { data: { code: 'JOURNAL_WRITE' } } })
+})
+
 t.test('a client that has said all it wanted still gets its answers', async t => {
   const cancelled = Promise.withResolvers<never>()
   const handlers = { ...HANDLERS, 'print.cancel': () => cancelled.promise }

@@ -1,4 +1,4 @@
-/** A signed command's way: verified, counted, carried out once, answered with a signed result, recorded. */
+/** A signed command's way: verified, counted, carried out once and in its turn, answered with a signed result, recorded. */
 
 import type { KeyObject } from 'node:crypto'
 import { ConfigError } from '#config'
@@ -18,8 +18,9 @@ import { CoreError, type CoreErrorCode } from '../errors.ts'
 import type { EventEntry } from '../journal/events.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { TrustedTime } from '../trusted-time.ts'
-import type { CommandLedger } from './ledger.ts'
-import { type CommandVerdict, verifyCommand } from './verify.ts'
+import type { CommandLedger, KnownCommand } from './ledger.ts'
+import { createTurns, type Turns } from './turns.ts'
+import { verifyCommand } from './verify.ts'
 
 /** Carries out one verb. 'handed-over' means that the courier does the rest. @throws coded errors */
 export type VerbHandler = (args: CommandStatement['args']) => Promise<{
@@ -44,16 +45,20 @@ export interface CommandParts {
 }
 
 type Answer = CourierMethods['command.execute']['result']
-type Accepted = Extract<CommandVerdict, { readonly kind: 'accepted' }>
 
 /** Resolves with the signed result whatever happens; rejects only when a record cannot be made durable. */
 export type ExecuteCommand = (envelope: Uint8Array) => Promise<Answer>
 
+/**
+ * Counters are checked and used up in the order in which commands come, without waiting. What is carried out takes its turn only
+ * where it touches the same thing (turns.ts): a lock or a cancel does not wait for a controller that drains.
+ */
 export function createExecuteCommand(parts: CommandParts): ExecuteCommand {
   const { ledger, time, trust, serial, tenant } = parts
   const refusals = new FloodGate(parts.clock)
-  let turn: Promise<unknown> = Promise.resolve()
-  const execute = async (envelope: Uint8Array): Promise<Answer> => {
+  const turns = createTurns()
+  const running = new Map<string, Promise<Answer>>()
+  return async envelope => {
     const { atMs, quality } = time.now()
     const verdict = verifyCommand(envelope, {
       ...{ trust: trust(), serial, tenant, atMs },
@@ -66,38 +71,40 @@ export function createExecuteCommand(parts: CommandParts): ExecuteCommand {
       const { claimed, code, message } = verdict
       return refuse(parts, refusals, claimed, { code, message })
     }
-    const known = ledger.known(verdict.command.id)
-    if (known && known.digest === verdict.digest) return repeat(parts, verdict, known.result)
+    const { command, digest } = verdict
+    const known = ledger.known(command.id)
+    if (known?.digest === digest) return running.get(command.id) ?? repeat(parts, command, known)
     if (known || verdict.isKnownCounter)
-      return refuse(parts, refusals, verdict.command, {
+      return refuse(parts, refusals, command, {
         ...{ code: 'COMMAND_REPLAY', message: 'its counter or id was used before' },
       })
-    return carryOut(parts, verdict)
-  }
-  return envelope => {
-    // One at a time: a counter is checked and used up before the next command looks at it.
-    const next = turn.then(() => execute(envelope))
-    turn = next.catch(() => undefined)
-    return next
+    ledger.begin({ id: command.id, issuer: command.iss, counter: command.ctr, digest })
+    const answering = carryOut(parts, turns, command).finally(() => running.delete(command.id))
+    running.set(command.id, answering)
+    return answering
   }
 }
 
-/** The same command again: the same answer, no second effect. */
-function repeat(parts: CommandParts, { command }: Accepted, result: Uint8Array | null): Answer {
+/** The same command again: the same answer, no second effect; what is the courier's to do is handed over again. */
+function repeat(parts: CommandParts, command: CommandStatement, known: KnownCommand): Answer {
+  const { result, handedOver } = known
   if (result === null) return conclude(parts, command, cutOff(parts, command))
   return {
     result: Buffer.from(result).toString('base64'),
-    outcome: 'done',
+    outcome: handedOver ? 'handed-over' : 'done',
     code: null,
-    verb: null,
-    args: {},
+    verb: handedOver ? command.verb : null,
+    args: handedOver ?? {},
   }
 }
 
-async function carryOut(parts: CommandParts, { command, digest }: Accepted): Promise<Answer> {
-  const { ledger, verbs } = parts
-  ledger.begin({ id: command.id, issuer: command.iss, counter: command.ctr, digest })
-  return conclude(parts, command, await attempt(verbs[command.verb], command))
+async function carryOut(
+  parts: CommandParts,
+  turns: Turns,
+  command: CommandStatement,
+): Promise<Answer> {
+  const outcome = await turns(command.verb, () => attempt(parts, command))
+  return conclude(parts, command, outcome)
 }
 
 /** The core ended between the counter and the answer. Only a wipe is finished by itself, at the start of the core. */
@@ -119,7 +126,8 @@ function conclude(parts: CommandParts, command: CommandStatement, outcome: Outco
   }
   journal.record(entry)
   const given = answer(parts, command, outcome)
-  ledger.finish(command.id, Buffer.from(given.result, 'base64'))
+  const handedOver = given.verb === null ? undefined : given.args
+  ledger.finish(command.id, Buffer.from(given.result, 'base64'), handedOver)
   return given
 }
 
@@ -127,9 +135,13 @@ type Outcome = Pick<CommandResult, 'outcome' | 'code' | 'message'> & {
   readonly args?: CommandStatement['args']
 }
 
-async function attempt(verb: VerbHandler, command: CommandStatement): Promise<Outcome> {
+async function attempt(parts: CommandParts, command: CommandStatement): Promise<Outcome> {
+  const { atMs, quality } = parts.time.now()
+  // It may have waited for its turn.
+  if (quality === 'rtc' && atMs > command.exp * 1000)
+    return { outcome: 'failed', code: 'COMMAND_EXPIRED', message: 'its turn came too late' }
   try {
-    return { ...(await verb(command.args)), code: null }
+    return { ...(await parts.verbs[command.verb](command.args)), code: null }
   } catch (error) {
     const isOurs =
       error instanceof CoreError ||

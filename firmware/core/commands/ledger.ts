@@ -3,6 +3,7 @@
 import { chmodSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
+import { type CommandStatement, commandSchema } from '#lib/command-statement.ts'
 import { coreFault } from '../errors.ts'
 
 /** What is set until it is cleared, across restarts. */
@@ -18,6 +19,7 @@ export type Latch =
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS counters (issuer TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS results (id TEXT PRIMARY KEY, digest TEXT NOT NULL, envelope BLOB) STRICT;
+  CREATE TABLE IF NOT EXISTS handed_over (id TEXT PRIMARY KEY, args TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS latches (name TEXT PRIMARY KEY) STRICT;
   CREATE TABLE IF NOT EXISTS policies (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;`
 
@@ -29,7 +31,16 @@ export interface KnownCommand {
   readonly digest: string
   /** The signed result; null when the core ended between the counter and the result. */
   readonly result: Uint8Array | null
+  /** The arguments it was handed over to the courier with; undefined when the core did all of it. */
+  readonly handedOver: CommandStatement['args'] | undefined
 }
+
+const argsSchema = commandSchema.shape.args
+const resultRow = z.object({
+  digest: z.string(),
+  envelope: z.instanceof(Uint8Array).nullable(),
+  args: z.string().nullable(),
+})
 
 export class CommandLedger implements Disposable {
   readonly #database: DatabaseSync
@@ -57,11 +68,16 @@ export class CommandLedger implements Disposable {
   }
 
   known(id: string): KnownCommand | undefined {
-    const row = this.#database.prepare('SELECT digest, envelope FROM results WHERE id = ?').get(id)
-    const found = z
-      .object({ digest: z.string(), envelope: z.instanceof(Uint8Array).nullable() })
-      .safeParse(row)
-    return found.data && { digest: found.data.digest, result: found.data.envelope }
+    const { data } = resultRow.safeParse(
+      this.#database
+        .prepare(
+          'SELECT digest, envelope, args FROM results LEFT JOIN handed_over USING (id) WHERE id = ?',
+        )
+        .get(id),
+    )
+    if (!data) return undefined
+    const handedOver = data.args === null ? undefined : argsSchema.parse(JSON.parse(data.args))
+    return { digest: data.digest, result: data.envelope, handedOver }
   }
 
   /** Durable before anything is carried out: the counter is used up and the command is known. */
@@ -85,12 +101,20 @@ export class CommandLedger implements Disposable {
           'DELETE FROM results WHERE rowid NOT IN (SELECT rowid FROM results ORDER BY rowid DESC LIMIT ?)',
         )
         .run(RESULTS_KEPT)
+      this.#database
+        .prepare('DELETE FROM handed_over WHERE id NOT IN (SELECT id FROM results)')
+        .run()
     })
   }
 
-  finish(id: string, result: Uint8Array): void {
+  /** Durable before it is answered; `handedOver`: the arguments of what the courier has to do. */
+  finish(id: string, result: Uint8Array, handedOver?: CommandStatement['args']): void {
     this.#write(() => {
       this.#database.prepare('UPDATE results SET envelope = ? WHERE id = ?').run(result, id)
+      if (handedOver)
+        this.#database
+          .prepare('INSERT OR REPLACE INTO handed_over VALUES (?, ?)')
+          .run(id, JSON.stringify(handedOver))
     })
   }
 

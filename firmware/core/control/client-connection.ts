@@ -26,6 +26,9 @@ export class ClientConnection {
   readonly #log: Logger
   readonly #refusal: RpcFailure | undefined
   #isWatching = false
+  /** What the next request waits for, and all that is to be answered before the connection ends. */
+  #turn: Promise<unknown> = Promise.resolve()
+  #served: Promise<unknown> = Promise.resolve()
 
   /** `refusal`: the answer to everything but an emergency stop. */
   constructor(socket: Socket, handlers: ControlHandlers, log: Logger, refusal?: RpcFailure) {
@@ -35,27 +38,22 @@ export class ClientConnection {
     this.#refusal = refusal
   }
 
-  /** Serves until the client leaves or is dropped. Requests wait their turn; an emergency stop waits for nothing, least of all for a cancel. */
+  /**
+   * Serves until the client leaves or is dropped. Requests wait their turn; an emergency stop waits for nothing, least of all for
+   * a cancel, and nothing waits for a signed command, which takes its turn among commands.
+   */
   async serve(): Promise<void> {
     const reader = createLineReader(MAX_REQUEST_BYTES)
-    const serve = (request: RequestMessage) =>
-      this.#serveRequest(request).catch((error: unknown) => {
-        this.#log.error({ err: error }, 'not answered')
-      })
-    let turn: Promise<unknown> = Promise.resolve()
     let waiting = 0
     try {
       for await (const chunk of this.#socket.iterator({ destroyOnReturn: false })) {
         const { lines, isOverlong } = reader.push(chunk)
         for (const request of lines.map(parseRequest)) {
-          const before = turn
-          turn = isStop(request)
-            ? Promise.all([before, serve(request)])
-            : before.then(() => serve(request))
-          if (++waiting % MAX_WAITING === 0) await turn
+          this.#enqueue(request)
+          if (++waiting % MAX_WAITING === 0) await this.#turn
         }
         if (isOverlong) {
-          await turn
+          await this.#turn
           const message = `a line of more than ${MAX_REQUEST_BYTES} bytes`
           this.#send(formatFailure(null, { code: RPC.invalidRequest, message }))
           break
@@ -64,7 +62,7 @@ export class ClientConnection {
     } catch (error) {
       this.#log.debug({ err: error }, 'client left')
     } finally {
-      await turn
+      await this.#served
       this.#socket.destroySoon()
     }
   }
@@ -76,6 +74,16 @@ export class ClientConnection {
 
   get isWatching(): boolean {
     return this.#isWatching
+  }
+
+  #enqueue(request: RequestMessage): void {
+    const serve = () =>
+      this.#serveRequest(request).catch((error: unknown) => {
+        this.#log.error({ err: error }, 'not answered')
+      })
+    const serving = isStop(request) ? serve() : this.#turn.then(serve)
+    if (!isCommand(request)) this.#turn = Promise.all([this.#turn, serving])
+    this.#served = Promise.all([this.#served, serving])
   }
 
   async #serveRequest(request: RequestMessage): Promise<void> {
@@ -107,6 +115,10 @@ export class ClientConnection {
     }
     this.#socket.write(text)
   }
+}
+
+function isCommand(request: RequestMessage): boolean {
+  return request.kind === 'request' && request.method === 'command.execute'
 }
 
 function isStop(request: RequestMessage): boolean {
