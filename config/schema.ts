@@ -148,6 +148,8 @@ const controller = z.strictObject({
   reattachWithinMs: z.int().min(0).max(600_000).default(10_000),
   /** Fewer bytes that mean the same, or byte for byte as sealed. */
   compact: z.enum(['auto', 'off']).default('off'),
+  /** Before each print the controller's own check mode is given all of it. */
+  rehearse: z.boolean().default(false),
   /** Tools that are this controller's own. Only for those beside the motion controller, as the two lists below. */
   tools: z.array(z.int().min(0).max(7)).max(8).default([]),
   commands: commandWords,
@@ -162,6 +164,11 @@ const controllers = z
   .refine(list => isDistinct(list.map(({ name }) => name)), {
     message: 'expected each name once',
   })
+  // Others have no check mode, and what is for a second controller would be carried out there.
+  .refine(
+    list => list.every(one => !one.rehearse || (list.length === 1 && /^grbl/.test(one.dialect))),
+    { message: 'expected rehearse only for grbl or grblhal, and no controller beside it' },
+  )
   .refine(list => list.every(isRouted), {
     message:
       'expected tools, commands or freeCommands for every controller but the motion controller',

@@ -112,6 +112,7 @@ function createEngine(parts: Parts, onChange: () => void): PrintEngine {
     machine,
     clock: ports.clock,
     scripts: config.printer.scripts,
+    isRehearsed: config.controllers.some(({ rehearse }) => rehearse),
     get onInterruption() {
       return settings.policy('onInterruption')
     },

@@ -24,6 +24,7 @@ export const CORE_ERROR_CODES = [
   'PRINTER_OFFLINE', // the motion controller is not connected
   'PRINTER_NO_PROMPT', // the controller shows no prompt with this choice
   'PRINTER_POSITION', // the controller is not where the program brought it
+  'PRINTER_REFUSED_PROGRAM', // the controller does not take a line of the program in its check mode
   'PRINTER_RELAY', // the safety relay's file could not be written
   'PRINTER_SCRIPT', // a script of the printer's configuration was not carried out
   'THERMAL_RUNAWAY', // a heater rose beyond its target

@@ -92,7 +92,8 @@ function viewOf(job: JobRecord, engine: PrintEngine): JobView {
 
 function printerView(parts: OperationParts): PrinterView {
   const { journal, spool, machine, engine, time } = parts
-  const running = journal.jobs(RUNNING)[0]
+  const rehearsed = () => journal.jobs(['ready']).find(({ id }) => id === engine.current?.job)
+  const running = journal.jobs(RUNNING)[0] ?? rehearsed()
   const { atMs, quality } = time.now()
   return {
     printer: parts.model,

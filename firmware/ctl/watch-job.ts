@@ -60,7 +60,12 @@ async function endOf(
 ): Promise<JobView | undefined> {
   if (notice && !mayHaveEnded(notice, jobId)) return undefined
   const job = await core.request('jobs.show', { job: jobId })
-  return hasEnded(job.state) ? job : undefined
+  return hasEnded(job.state) || isNotPrinted(notice) ? job : undefined
+}
+
+/** The job stays ready: nobody prints it until it is started again. */
+function isNotPrinted(notice: Notice | undefined): boolean {
+  return notice?.kind === 'event' && notice.event.type === 'job.rehearsal_failed'
 }
 
 function jobIn(notice: Notice): string | undefined {

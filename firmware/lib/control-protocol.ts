@@ -19,7 +19,9 @@ export type HeaterReadings = Readonly<
 >
 
 /** What a running print is doing, finer than its state: `pausing` is still `printing` until the machine stands. */
-export const PRINT_PHASES = ['printing', 'pausing', 'paused', 'resuming', 'ending'] as const
+const PHASES = ['printing', 'pausing', 'paused', 'resuming', 'ending'] as const
+/** `rehearsing` is still `ready`: the controller checks the program, nothing moves. */
+export const PRINT_PHASES = ['rehearsing', ...PHASES] as const
 export type PrintPhase = (typeof PRINT_PHASES)[number]
 
 export interface JobProgress {

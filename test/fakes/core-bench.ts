@@ -62,6 +62,7 @@ export interface BenchOptions {
   readonly usesGranted?: number
   readonly manifestDigest?: string
   readonly journalObserver?: JournalObserver
+  readonly isRehearsed?: boolean
   readonly onInterruption?: 'fail' | 'ask'
   readonly bootId?: string
   readonly cutPower?: () => void
@@ -134,6 +135,7 @@ export async function engineBench(directory: string, options: BenchOptions): Pro
     machine,
     clock,
     scripts: { ...NO_SCRIPTS, ...options.scripts },
+    isRehearsed: options.isRehearsed ?? false,
     onInterruption,
     heightMm: 210,
     ...(options.expectStartAllowed && { expectStartAllowed: options.expectStartAllowed }),

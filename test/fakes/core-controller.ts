@@ -136,18 +136,25 @@ export function fakeController(): FakeController {
       }
     },
     async rehearse(script, source, options) {
+      const { signal } = options
+      signal.addEventListener('abort', poke)
       rehearsed.push(...script)
-      if (failure) throw failure
-      let line = await source.next()
-      for (; line; line = await source.next()) {
-        options.signal.throwIfAborted()
-        const error = refused.get(line.text)
-        refused.delete(line.text)
-        if (error) throw error
-        rehearsed.push(line.text)
-        controller.onEvent({ kind: 'acked', line: line.line })
+      let lastLine = 0
+      try {
+        for (;;) {
+          await waitWhileResting(signal)
+          const line = await source.next()
+          if (!line) break
+          const error = refused.get(line.text)
+          if (error) throw error
+          rehearsed.push(line.text)
+          lastLine = line.line
+          controller.onEvent({ kind: 'acked', line: lastLine })
+        }
+        return { lastLine, lines: rehearsed.length - script.length, position: undefined }
+      } finally {
+        isResting = true
       }
-      return { lastLine: 0, lines: rehearsed.length, position: undefined }
     },
     hold() {
       isHeld = true

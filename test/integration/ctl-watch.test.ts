@@ -73,6 +73,23 @@ test('starts a print and watches it, missing nothing of a short one', async t =>
   t.same(server.requests.slice(0, 2), ['watch {}', 'print.start {}'])
 })
 
+test('a rehearsal is shown as such, and one that leads to no print ends the watching', async t => {
+  const job = jobView({ state: 'ready', progress: { ...jobView().progress, phase: 'rehearsing' } })
+  const server = await serverFor(t, {
+    watch: (_, peer: Peer) => {
+      setImmediate(() =>
+        peer.notify('event', eventView({ type: 'job.rehearsal_failed', job: job.id })),
+      )
+      return printerView({ job })
+    },
+    'jobs.show': () => jobView({ state: 'ready' }),
+  })
+  const { code, out } = await ctl(server, 'watch')
+  t.equal(code, 5)
+  t.match(out, /rehearsing {2}42\.3 %/)
+  t.match(out.trimEnd().split('\n').at(-1), /^ready /)
+})
+
 test('watching a job that has ended says so at once', async t => {
   const server = await serverFor(t, {
     watch: () => printerView({ state: 'idle', job: null }),

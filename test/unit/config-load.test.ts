@@ -95,6 +95,7 @@ test('names the key of each mistake', async t => {
       'scripts.pause.0: expected one',
     ],
     ['a controller nobody routes to', 'controllers.1', CHAMBER, 'controllers: expected tools'],
+    ['a rehearsal of a Marlin', 'controllers.0.rehearse', true, 'expected rehearse only for grbl'],
     ['a name twice', 'controllers.1', { ...CHAMBER, name: 'motion' }, 'expected each name once'],
     ['a tool of the motion controller', 'controllers.0.tools', [0], 'controllers: expected tools'],
     ['a file above the spool', 'spool.maxBytes', 1, 'spool: expected maxFileBytes not above'],

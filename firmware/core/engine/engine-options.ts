@@ -11,6 +11,8 @@ export interface PrintEngineOptions {
   readonly machine: Machine
   readonly clock: Clock
   readonly scripts: PrintScripts
+  /** The controller's own check mode is given the program before each print. */
+  readonly isRehearsed: boolean
   /** What becomes of a print that was cut off. */
   readonly onInterruption: 'fail' | 'ask'
   /** Highest Z of the machine. */

@@ -2,8 +2,7 @@
 
 import type { PrinterControllers } from '#drivers'
 import type { JobProgress } from '#lib/control-protocol.ts'
-import { MpfError } from '#mpf'
-import type { OpenedJob, OpenJob } from '../admission/open-job.ts'
+import type { OpenedJob } from '../admission/open-job.ts'
 import { CoreError } from '../errors.ts'
 import type { JobRecord } from '../journal/job-record.ts'
 import { isFinal } from '../journal/job-states.ts'
@@ -11,11 +10,13 @@ import { CHECKPOINT_MS } from './checkpoints.ts'
 import { planContinuation } from './continuation.ts'
 import { endReasonOf } from './end-reason.ts'
 import type { PrintEngineOptions } from './engine-options.ts'
-import { PrintRun, type PrintRunOptions } from './print-run.ts'
+import { openAgain } from './open-again.ts'
+import { PrintRun } from './print-run.ts'
+import { Rehearsal } from './rehearsal.ts'
 
 export class PrintEngine {
   readonly #options: PrintEngineOptions
-  #run: PrintRun | undefined
+  #run: Run | undefined
   #isStarting = false
   #running: Promise<void> = Promise.resolve()
   readonly #closing = new AbortController()
@@ -40,28 +41,47 @@ export class PrintEngine {
   }
 
   /**
-   * Checks again, charges the use and starts streaming; resolves once the print has begun.
+   * Checks again, charges the use and starts streaming; resolves once the print has begun, or its rehearsal where the printer rehearses.
    * A file that no longer passes is refused for good and the check's error is thrown.
    * @throws CoreError PRINTER_BUSY, PRINTER_OFFLINE, JOB_STATE, JOB_FILE_LOST, JOURNAL_WRITE; MpfError by code.
    */
   async start(id: string): Promise<JobRecord> {
-    const { journal, machine } = this.#options
+    const { journal, isRehearsed } = this.#options
     this.#expectFree()
     const job = journal.job(id)
     if (job.state !== 'ready')
       throw new CoreError('JOB_STATE', `a job that is ${job.state} cannot be started`)
     if (this.#interrupted)
       throw new CoreError('PRINTER_BUSY', 'an interrupted print waits to be resumed or cancelled')
+    return isRehearsed ? this.#rehearse(id) : this.#begin(id, this.#closing.signal)
+  }
+
+  /** Nothing is charged: that is for the print, which begins by itself once the controller took every line. */
+  async #rehearse(id: string): Promise<JobRecord> {
+    const { journal, machine } = this.#options
     const { controller } = machine
-    return this.#open(id, async opened => {
-      const { id: grantId, usesGranted } = opened.print.facts.grant
+    return this.#open(id, async ({ print }) => {
+      this.#expectConnected(controller)
+      const begin = (signal: AbortSignal) => this.#begin(id, signal)
+      const run = new Rehearsal({ ...this.#options, job: id, print, controller, begin })
+      return { started: journal.job(id), run }
+    })
+  }
+
+  async #begin(id: string, signal: AbortSignal): Promise<JobRecord> {
+    const { journal, machine } = this.#options
+    this.#expectAllowed()
+    const { controller } = machine
+    return this.#open(id, async ({ print }) => {
+      const { id: grantId, usesGranted } = print.facts.grant
+      signal.throwIfAborted()
       this.#expectConnected(controller)
       // From here the use counts, whatever happens next: charged durably before the first byte.
       const started = journal.chargeAndStart(id, grantId, usesGranted, {
         stopLayers: machine.stopLayers(),
         firmware: controller.identity.firmware,
       })
-      return { started, run: { job: id, print: opened.print, controller } }
+      return { started, run: new PrintRun({ ...this.#options, job: id, print, controller }) }
     })
   }
 
@@ -90,7 +110,8 @@ export class PrintEngine {
           ...{ isSameBoot, isPositionKept, isExact },
         },
       })
-      return { started, run: { job: job.id, print, controller, continuation } }
+      const options = { ...this.#options, job: job.id, print, controller, continuation }
+      return { started, run: new PrintRun(options) }
     })
   }
 
@@ -181,35 +202,6 @@ export class PrintEngine {
     await this.#running
   }
 
-  async #openAgain(id: string): ReturnType<OpenJob> {
-    const { journal, openJob } = this.#options
-    try {
-      await using stack = new AsyncDisposableStack()
-      const opened = stack.use(await openJob(id))
-      if (opened.print.facts.manifestDigest !== journal.job(id).manifestDigest)
-        throw new MpfError('MPF_CHANGED_MEDIA', 'another file than the one that was admitted')
-      journal.entitle(id, opened.print.facts.title)
-      stack.move()
-      return opened
-    } catch (error) {
-      // A read that fails says nothing about the file: it may be started again.
-      const isVerdict = error instanceof MpfError && error.code !== 'MPF_IO'
-      if (isVerdict || isFileLost(error)) this.#giveUp(id, error)
-      throw error
-    }
-  }
-
-  /** The file will never pass again: the job leaves the queue for good. */
-  #giveUp(id: string, error: MpfError | CoreError): void {
-    const { journal, onEnded } = this.#options
-    const reason = { code: error.code, message: error.message }
-    const isRefusal = error instanceof MpfError && journal.job(id).state === 'ready'
-    const type = isRefusal ? 'admission.refused' : 'job.failed'
-    const event = isRefusal ? 'refused' : 'failed'
-    journal.advance(id, event, { type, job: id, ...reason }, { reason })
-    onEnded(id)
-  }
-
   get #interrupted(): JobRecord | undefined {
     return this.#options.journal.jobs(['interrupted'])[0]
   }
@@ -217,6 +209,10 @@ export class PrintEngine {
   /** @throws CoreError PRINTER_BUSY, PRINTER_LOCKED; the reason of the end of the core. */
   #expectFree(): void {
     if (this.isBusy) throw new CoreError('PRINTER_BUSY', 'a print is running')
+    this.#expectAllowed()
+  }
+
+  #expectAllowed(): void {
     this.#closing.signal.throwIfAborted()
     this.#options.expectStartAllowed?.()
   }
@@ -231,11 +227,11 @@ export class PrintEngine {
   /** Opens the job's file and lets `body` record the start; the run that it names is then launched with the open file. */
   async #open(
     id: string,
-    body: (opened: OpenedJob) => Promise<{ readonly started: JobRecord; readonly run: NewRun }>,
+    body: (opened: OpenedJob) => Promise<{ readonly started: JobRecord; readonly run: Run }>,
   ): Promise<JobRecord> {
     this.#isStarting = true
     try {
-      const opened = await this.#openAgain(id)
+      const opened = await openAgain(id, this.#options)
       await using stack = new AsyncDisposableStack()
       stack.use(opened)
       const { started, run } = await body(opened)
@@ -247,26 +243,26 @@ export class PrintEngine {
     }
   }
 
-  #launch(next: NewRun, lifetime: AsyncDisposableStack): void {
-    const run = new PrintRun({ ...this.#options, ...next })
+  #launch(run: Run, lifetime: AsyncDisposableStack): void {
     this.#run = run
     this.#running = this.#finish(run, lifetime)
     this.#options.keep(this.#running)
   }
 
-  async #finish(run: PrintRun, lifetime: AsyncDisposableStack): Promise<void> {
+  async #finish(run: Run, lifetime: AsyncDisposableStack): Promise<void> {
     await using _ = lifetime
     try {
       await run.run()
     } finally {
-      this.#run = undefined
+      // A rehearsal ends into its print.
+      if (this.#run === run) this.#run = undefined
       if (isFinal(this.#options.journal.job(run.job).state)) this.#options.onEnded(run.job)
       this.#options.onChange()
     }
   }
 
   #request(
-    verb: (run: PrintRun) => Promise<void>,
+    verb: (run: Run) => Promise<void>,
     failure: 'job.pause_failed' | 'job.resume_failed',
   ): JobRecord {
     const { journal, keep, onChange } = this.#options
@@ -282,7 +278,7 @@ export class PrintEngine {
     return journal.job(run.job)
   }
 
-  async #act(verb: (run: PrintRun) => Promise<void>): Promise<JobRecord> {
+  async #act(verb: (run: Run) => Promise<void>): Promise<JobRecord> {
     const run = this.#run
     if (!run) throw new CoreError('PRINTER_IDLE', 'no print is running')
     await verb(run)
@@ -291,9 +287,4 @@ export class PrintEngine {
   }
 }
 
-/** What a run needs beyond what all runs share. */
-type NewRun = Pick<PrintRunOptions, 'job' | 'print' | 'controller' | 'continuation'>
-
-function isFileLost(error: unknown): error is CoreError {
-  return error instanceof CoreError && error.code === 'JOB_FILE_LOST'
-}
+type Run = PrintRun | Rehearsal

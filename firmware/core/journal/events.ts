@@ -47,6 +47,14 @@ export const EVENTS = {
     severity: 'warning',
     when: 'A check failed; the job will not be printed.',
   },
+  'job.rehearsed': {
+    severity: 'info',
+    when: "The controller took every line of the program in its check mode; nothing moved, and the print's own start follows.",
+  },
+  'job.rehearsal_failed': {
+    severity: 'warning',
+    when: 'The rehearsal did not lead to a print; nothing moved and no use was charged. A job that the controller did not take is `refused`; any other stays `ready`.',
+  },
   'job.started': {
     severity: 'notice',
     when: 'The use was charged and the first line is about to be sent.',

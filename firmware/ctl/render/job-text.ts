@@ -35,8 +35,7 @@ export function hasEnded(state: JobState): boolean {
 /** Its state, or what it is doing where that says more. */
 export function stateText({ state, progress }: JobView): string {
   const { phase } = progress
-  const isOnMachine = state === 'printing' || state === 'paused'
-  return isOnMachine && phase !== undefined && phase !== 'printing' ? phase : state
+  return !hasEnded(state) && phase !== undefined && phase !== 'printing' ? phase : state
 }
 
 const SHORT_ID_CHARACTERS = 8
