@@ -48,13 +48,22 @@ export type BenchStatus = z.infer<typeof statusSchema>['result']
 export class ConnectedPrinter implements AsyncDisposable {
   readonly desk: Printer
   readonly board: Board
+  /** Of the core. */
+  readonly pid: number
   readonly #on: Fleet
   readonly #lifetime: AsyncDisposableStack
 
-  private constructor(on: Fleet, desk: Printer, board: Board, lifetime: AsyncDisposableStack) {
+  private constructor(
+    on: Fleet,
+    desk: Printer,
+    board: Board,
+    pid: number,
+    lifetime: AsyncDisposableStack,
+  ) {
     this.#on = on
     this.desk = desk
     this.board = board
+    this.pid = pid
     this.#lifetime = lifetime
   }
 
@@ -92,7 +101,7 @@ export class ConnectedPrinter implements AsyncDisposable {
         () => false,
       )
     while (!(await isUp())) await sleep(50)
-    return new ConnectedPrinter(on, desk, board, stack.move())
+    return new ConnectedPrinter(on, desk, board, core.pid ?? 0, stack.move())
   }
 
   /** Seals the part for this printer with the tenant's keys and plugs it in; resolves once it is hot and moves. */

@@ -18,9 +18,6 @@ const SMALL_PART = Buffer.from('G28\n')
 const MB = 1e6
 const GB = 1e9
 const PRINT_S = 60
-/** Beyond homing, heating and the events of a beginning print. */
-const MOVING_LINE = 100
-const WEAR_S = 120
 const IDLE_S = 30
 const EVENTS = 365_000
 const TICKS_PER_S = 100
@@ -31,7 +28,6 @@ async function* coreRows(context: BenchContext): AsyncGenerator<Row, void, void>
   yield await coldStart(context)
   yield await idleCpu(context)
   yield await audit(context)
-  yield await wear(context)
   yield await memory(context)
 }
 
@@ -196,34 +192,6 @@ function fillEvents(journal: Journal, count: number): void {
     })
 }
 
-/** W1: what a print writes to the disk beside the file itself, at the machine's own pace. */
-async function wear(context: BenchContext): Promise<Row> {
-  await using desk = await startDesk(context, 'wear')
-  const text = await readFile(join(ROOT, 'test/samples/clip.gcode'))
-  const path = join(context.directory, 'clip.mpf')
-  await sealForBench(text, 1, path, { keys: desk.keys })
-  await copyFile(path, join(desk.stick, 'clip.mpf'))
-  await untilPrinting(desk, context, MOVING_LINE)
-  const before = await writtenBytes(desk.pid)
-  await sleep(WEAR_S * 1000)
-  const hourMb = (((await writtenBytes(desk.pid)) - before) * (3600 / WEAR_S)) / MB
-  return {
-    id: 'W1',
-    what: `written to the disk in a printed hour (from ${WEAR_S} s), the spooled file aside`,
-    peer: 'none',
-    ratio: undefined,
-    figure: `${hourMb.toFixed(2)} MB`,
-    owed: '<= 5 MB',
-    isMet: hourMb <= 5,
-  }
-}
-
-/** proc(5): what was sent to the storage layer. */
-async function writtenBytes(pid: number): Promise<number> {
-  const io = await readFile(`/proc/${pid}/io`, 'latin1')
-  return Number(/^write_bytes: (\d+)/m.exec(io)?.[1])
-}
-
 /** M5: peak resident memory of the core while a part of 1 GB is admitted, and while it prints. */
 async function memory(context: BenchContext): Promise<Row> {
   const row = {
@@ -268,7 +236,7 @@ async function memory(context: BenchContext): Promise<Row> {
   }
 }
 
-async function untilPrinting(desk: Desk, context: BenchContext, line = 0): Promise<number> {
+async function untilPrinting(desk: Desk, context: BenchContext): Promise<number> {
   const link = connect(desk.socket)
   await once(link, 'connect')
   context.say('admitting it')
@@ -279,7 +247,7 @@ async function untilPrinting(desk: Desk, context: BenchContext, line = 0): Promi
     link.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'jobs.list', params: {} })}\n`)
     const [answer] = (await once(link, 'data')) as [Buffer]
     const [job] = JSON.parse(answer.toString()).result.jobs
-    if (job?.state === 'printing' && job.progress.line >= line) break
+    if (job?.state === 'printing') break
     if (job && !['received', 'ready', 'printing'].includes(job.state))
       throw new Error(`job ${job.state}: ${job.code}`)
   }
