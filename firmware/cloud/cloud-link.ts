@@ -1,5 +1,6 @@
 /** The broker's side of the courier: birth, state and will, the outbox going up, what comes down, and the signed head of the log. */
 
+import type { CommandStatement } from '#lib/command-statement.ts'
 import type { EventView } from '#lib/control-protocol.ts'
 import { BlockSource } from './block-source.ts'
 import { Commands } from './commands.ts'
@@ -9,10 +10,11 @@ import type { CourierState } from './courier.ts'
 import { type DownlinkHandlers, takeMessage } from './downlink.ts'
 import { CloudError } from './errors.ts'
 import { type EventsPump, PAGE } from './events-pump.ts'
-import type { SlotIdentity } from './identity.ts'
+import { LogExports } from './log-exports.ts'
 import { type Link, openLink } from './mqtt-link.ts'
 import { Presence } from './presence.ts'
 import type { CertificateRenewal } from './renewal.ts'
+import { isStored } from './stored.ts'
 import { parseEndpoint, superviseLink } from './supervisor.ts'
 import { readPinned } from './tls-socket.ts'
 import { Transfers } from './transfers.ts'
@@ -28,7 +30,6 @@ import {
 /** CLOUD 3.1: a command survives a day of absence; a death is told after half a minute. */
 const SESSION_EXPIRY_S = 86_400
 const WILL_DELAY_S = 30
-const RENEW_MS = 120_000
 const EXPIRY_LOOK_MS = 60_000
 
 export class CloudLink {
@@ -43,10 +44,8 @@ export class CloudLink {
   readonly #onWatch: (forS: number) => void
 
   readonly #renewal: CertificateRenewal
-  readonly #commands: Commands
-  /** The certificate in use, and the last one that a broker did not accept. */
-  #identity: SlotIdentity
-  #unaccepted = ''
+  readonly commands: Commands
+  readonly exports: LogExports
 
   constructor(
     state: CourierState,
@@ -56,14 +55,14 @@ export class CloudLink {
     },
   ) {
     this.#state = state
-    this.#identity = state.identity
     this.#renewal = parts.renewal
-    this.#commands = new Commands(state, verb => this.#carryOut(verb))
+    this.commands = new Commands(state, (verb, args) => this.#carryOut(verb, args))
+    this.exports = new LogExports(state)
     this.#onWatch = parts.onWatch
     const { cloud, config, trust, ports, nowMs } = state
     this.#blocks = new BlockSource({
       ca: () => readPinned(cloud.caFile),
-      identity: () => this.#identity,
+      identity: () => state.identity,
       publish: request => this.#ask(request),
       take: async (offer, offset, bytes) =>
         (await this.#transfers?.block(offer, offset, bytes)) ?? true,
@@ -89,7 +88,6 @@ export class CloudLink {
 
   /** The core was connected anew. */
   async coreConnected(core: CoreClient): Promise<void> {
-    await this.#commands.coreConnected(core)
     await this.#transfers?.dropped.reconcile(async after => {
       const { events } = await core.request('events.list', { after, limit: PAGE })
       return events
@@ -138,12 +136,12 @@ export class CloudLink {
     ca: string,
     signal: AbortSignal,
   ): Promise<Link> {
-    const { session, trust, identities, nowMs } = this.#state
+    const { session, trust, identities, nowMs, unaccepted } = this.#state
     await trust.refresh()
-    const identity = await identities.usable(nowMs(), this.#unaccepted)
+    const identity = await identities.usable(nowMs(), unaccepted)
     if (!identity)
       throw new CloudError('CLOUD_TLS_OWN_EXPIRED', 'no slot has a certificate that is still valid')
-    this.#identity = identity
+    this.#state.identity = identity
     return openLink({
       ...endpoint,
       ...{ ca, identity, protocol, signal },
@@ -160,14 +158,14 @@ export class CloudLink {
   }
 
   async #use(link: Link, signal: AbortSignal): Promise<void> {
-    const { reports, sender, ports } = this.#state
+    const { reports, sender, ports, identity } = this.#state
     ports.log.info({ endpoint: link.endpoint, protocol: link.protocol }, 'connected')
     const { endpoint, protocol, tls } = link
     const detail = { endpoint, protocol, tls }
     reports.add({ type: 'cloud.connected', message: 'session opened', detail })
     this.#link = link
     const presence = new Presence(this.#state, {
-      ...{ link, identity: this.#identity },
+      ...{ link, identity },
       onRefused: error => this.#refused(error),
     })
     this.#presence = presence
@@ -175,9 +173,9 @@ export class CloudLink {
       await presence.birth()
       this.#transfers?.askAgain()
       await Promise.all([
-        sender.run(link, this.#identity, signal),
+        sender.run(link, identity, signal),
         presence.run(signal),
-        this.#endWithCertificate(link, signal),
+        this.#endWithCertificate(link, identity.notAfterMs, signal),
       ])
     } finally {
       this.#link = undefined
@@ -187,9 +185,9 @@ export class CloudLink {
   }
 
   /** A broker may keep a session after the client certificate has ended; the printer does not. */
-  async #endWithCertificate(link: Link, signal: AbortSignal): Promise<void> {
+  async #endWithCertificate(link: Link, notAfterMs: number, signal: AbortSignal): Promise<void> {
     const { ports, nowMs } = this.#state
-    while (!signal.aborted && this.#identity.notAfterMs > nowMs())
+    while (!signal.aborted && notAfterMs > nowMs())
       await ports.clock.sleep(EXPIRY_LOOK_MS, signal).catch(() => undefined)
     if (!signal.aborted) await link[Symbol.asyncDispose]()
   }
@@ -198,7 +196,7 @@ export class CloudLink {
     const { reports, ports } = this.#state
     const { code, reason, message } = error
     if (code === 'CLOUD_TLS_OWN_EXPIRED' || code === 'CLOUD_TLS_OWN_REFUSED')
-      this.#unaccepted = this.#identity.serialNumber
+      this.#state.unaccepted = this.#state.identity.serialNumber
     ports.log.warn({ code, reason }, message)
     const type = code === 'CLOUD_TAKEN_OVER' ? 'cloud.taken_over' : 'cloud.refused'
     reports.add({ type, code, message, detail: { reason } })
@@ -218,9 +216,9 @@ export class CloudLink {
 
   #handlers(): DownlinkHandlers {
     return {
-      onAck: ack => this.#acked(ack),
+      onAck: ack => void isStored(() => this.#acked(ack)),
       onNotice: notice => this.#noticed(notice),
-      onCommand: envelope => this.#commands.take(envelope),
+      onCommand: envelope => this.commands.take(envelope),
       onOffer: async offer => {
         if (!this.#transfers) throw new CloudError('CLOUD_OFFER', 'no drop directory')
         await this.#transfers.offered(offer)
@@ -244,7 +242,7 @@ export class CloudLink {
     )
   }
 
-  /** One that came before changes nothing and costs no write. */
+  /** One that came before changes nothing and costs no write; one that cannot be written down comes again. */
   #acked(ack: AckStatement): void {
     const { outbox, sender } = this.#state
     let isNews = false
@@ -271,9 +269,10 @@ export class CloudLink {
     if (notice.kind === 'cancel') await this.#transfers?.cancelled(notice.offer)
   }
 
-  #carryOut(verb: string | null): void {
+  /** Within the transaction that stores the answer: what is cut off is gone on with by the next life. A new life is born anyway. */
+  #carryOut(verb: string, args: CommandStatement['args']): void {
     if (verb === 'rebirth') this.#presence?.bearAgain()
-    // Beside the messages: the proof of a new certificate is a connection of its own.
-    if (verb === 'cert.renew') void this.#renewal.renew(AbortSignal.timeout(RENEW_MS))
+    if (verb === 'cert.renew') this.#renewal.want()
+    if (verb === 'log.export') this.exports.want(args)
   }
 }

@@ -2,12 +2,8 @@
 
 import { createConnection, type Socket } from 'node:net'
 import { z } from 'zod'
-import type {
-  ControlMethods,
-  CourierMethods,
-  EventView,
-  PrinterView,
-} from '#lib/control-protocol.ts'
+import type { ControlMethods, EventView, PrinterView } from '#lib/control-protocol.ts'
+import type { CourierMethods } from '#lib/courier-protocol.ts'
 import { createLineReader, formatRequest, MAX_REPLY_BYTES, parseReply } from '#lib/json-rpc.ts'
 import { CloudError } from './errors.ts'
 
@@ -113,6 +109,7 @@ const RESULTS = {
     verb: z.string().nullable(),
     args: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
   }),
+  'cloud.alarms': z.looseObject({ codes: z.array(z.string()) }),
   'cloud.report': z.looseObject({ sequence: z.int() }),
 } as const
 

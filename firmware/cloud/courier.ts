@@ -22,6 +22,7 @@ import { Outbox } from './outbox.ts'
 import { CertificateRenewal } from './renewal.ts'
 import { Reports } from './reports.ts'
 import { Sender } from './sender.ts'
+import { isStored, untilStored } from './stored.ts'
 import { Telemetry } from './telemetry.ts'
 import { schemaHash } from './wire.ts'
 
@@ -45,7 +46,9 @@ export interface CourierState {
   readonly reports: Reports
   readonly sender: Sender
   readonly identities: IdentityStore
-  readonly identity: SlotIdentity
+  /** The certificate in use, and the serial number of the last one that a broker did not accept. */
+  identity: SlotIdentity
+  unaccepted: string
   readonly boot: string
   readonly session: number
   readonly ring: SentRing
@@ -71,20 +74,19 @@ export async function runCourier(
   const identities = new IdentityStore(cloud.identityDirectory)
   const identity = (await identities.usable(ports.clock.wallMs())) ?? (await identities.current())
   if (!identity) throw new CloudError('CLOUD_IDENTITY', 'this printer is not enrolled')
-  using outbox = new Outbox(join(cloud.stateDirectory, 'outbox.sqlite'), {
-    eventBytes: cloud.eventStoreBytes,
-    telemetryBytes: cloud.telemetryStoreBytes,
-  })
+  const reports = new Reports(ports.clock)
+  using outbox = openOutbox(cloud, reports, ports.log)
   const trust = await openLiveTrust(config.trust.bundleFile)
   const session = Number(outbox.fact('session') ?? 0) + 1
-  outbox.setFact('session', String(session))
   using ring = new SentRing(join(cloud.stateDirectory, 'sent.sqlite'))
-  const made = { config, cloud, ports, trust, outbox, identities, identity, session, ring }
+  const made = { config, cloud, ports, trust, outbox, reports, identities, identity, session, ring }
   const state = await createState(made)
   const telemetry = new Telemetry(state, new Host('/', cloud.stateDirectory))
   const renewal = new CertificateRenewal(state)
   const link = new CloudLink(state, { renewal, onWatch: forS => telemetry.watchFor(forS) })
   await using tasks = new TaskGroup(signal)
+  const keepSession = () => outbox.setFact('session', String(session))
+  tasks.start(taskSignal => untilStored(keepSession, ports.clock, taskSignal))
   tasks.start(taskSignal => keepCore(state, link, taskSignal))
   tasks.start(taskSignal => link.run(taskSignal))
   tasks.start(taskSignal => link.runTransfers(taskSignal))
@@ -93,15 +95,28 @@ export async function runCourier(
   await tasks.settled()
 }
 
+/** A disk that takes nothing is told to the core and shown at both ends; whoever writes waits, or does without. */
+function openOutbox(cloud: CloudConfig, reports: Reports, log: Logger): Outbox {
+  const { eventStoreBytes: eventBytes, telemetryStoreBytes: telemetryBytes } = cloud
+  const path = join(cloud.stateDirectory, 'outbox.sqlite')
+  return new Outbox(path, { eventBytes, telemetryBytes }, fault => {
+    reports.alarm(fault ? [fault.code] : [])
+    if (!fault) return reports.add({ type: 'cloud.store_recovered', message: 'written again' })
+    const { code, message } = fault
+    log.error({ code }, message)
+    reports.add({ type: 'cloud.store_failed', code, message })
+  })
+}
+
 type Made = Pick<
   CourierState,
-  'config' | 'cloud' | 'ports' | 'trust' | 'outbox' | 'identities' | 'identity' | 'session' | 'ring'
+  | ('config' | 'cloud' | 'ports' | 'trust' | 'outbox' | 'reports')
+  | ('identities' | 'identity' | 'session' | 'ring')
 >
 
 async function createState(made: Made): Promise<CourierState> {
   const { config, ports, outbox, identity, session } = made
   const { clock, log } = ports
-  const reports = new Reports(clock)
   const boot = await bootId()
   const sch = schemaHash(dictionaryOf(made.cloud.tier))
   let known: { readonly atMs: number; readonly sinceMs: number } | undefined
@@ -115,18 +130,18 @@ async function createState(made: Made): Promise<CourierState> {
       ...{ ts: Math.trunc(nowMs()), clk: view?.clock.quality ?? 'unknown' },
       sch,
     }),
-    onSent: (topic, payload) => {
-      if (/\/(?:tele|alm)$/.test(topic)) made.ring.add({ atMs: nowMs(), topic, payload })
-    },
+    mayLeave: (topic, payload) =>
+      !/\/(?:tele|alm)$/.test(topic) ||
+      isStored(() => made.ring.add({ atMs: nowMs(), topic, payload })),
     onRefused: error => {
       log.warn({ code: error.code, reason: error.reason }, 'message refused')
       const { code, message, reason } = error
-      reports.add({ type: 'cloud.acl_refused', code, message, detail: { reason } })
+      made.reports.add({ type: 'cloud.acl_refused', code, message, detail: { reason } })
     },
   })
   return {
     ...made,
-    ...{ boot, reports, sender, nowMs, core: new Slot() },
+    ...{ boot, sender, nowMs, core: new Slot(), unaccepted: '' },
     get view() {
       return view
     },
@@ -179,6 +194,7 @@ async function serveCore(state: CourierState, link: CloudLink, signal: AbortSign
   pump = new EventsPump({
     outbox,
     core,
+    clock: state.ports.clock,
     device: { serial, tenant, model: profile.model, version: state.view.version },
     onAdded: events => {
       sender.added()
@@ -190,6 +206,8 @@ async function serveCore(state: CourierState, link: CloudLink, signal: AbortSign
   await link.coreConnected(core)
   await using tasks = new TaskGroup(signal)
   const running = pump
+  tasks.start(taskSignal => link.commands.run(core, taskSignal))
+  tasks.start(taskSignal => link.exports.run(core, taskSignal))
   tasks.start(taskSignal => running.run(taskSignal))
   tasks.start(taskSignal => reports.run(core, taskSignal))
   tasks.start(async taskSignal => {

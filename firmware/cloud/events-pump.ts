@@ -1,17 +1,20 @@
 /** From the core's log to the outbox: every event, in order, once; and the hold when there is no room for more. */
 
+import type { Clock } from '#lib/clock.ts'
 import type { EventView } from '#lib/control-protocol.ts'
 import type { CoreClient } from './core-client.ts'
 import { CloudError } from './errors.ts'
 import { type OcsfDevice, ocsfRecord } from './ocsf.ts'
 import type { Outbox } from './outbox.ts'
+import { untilStored } from './stored.ts'
 
 /** The core reads and answers a page between two lines of a print: two milliseconds of it at most. */
 export const PAGE = 40
 
 export interface PumpOptions {
   readonly outbox: Outbox
-  readonly core: CoreClient
+  readonly core: Pick<CoreClient, 'request'>
+  readonly clock: Pick<Clock, 'sleep'>
   readonly device: OcsfDevice
   /** Told of events once they are in the outbox. */
   readonly onAdded: (events: readonly EventView[]) => void
@@ -31,26 +34,27 @@ export class EventsPump {
     this.#news.resolve()
   }
 
-  /** Runs until the signal aborts. @throws CloudError CLOUD_CORE, CLOUD_STORE */
+  /** Runs until the signal aborts. What a full disk does not take is still in the core's log. @throws CloudError CLOUD_CORE */
   async run(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.news(), { once: true })
     while (!signal.aborted) {
       this.#news = Promise.withResolvers()
       await this.#hold(this.#options.outbox.isEventStoreFull)
-      if (!this.#options.outbox.isEventStoreFull && (await this.#pull())) continue
+      if (!this.#options.outbox.isEventStoreFull && (await this.#pull(signal))) continue
       await this.#news.promise
     }
   }
 
   /** One page. True when there may be more. */
-  async #pull(): Promise<boolean> {
-    const { outbox, core, device, onAdded } = this.#options
+  async #pull(signal: AbortSignal): Promise<boolean> {
+    const { outbox, core, clock, device, onAdded } = this.#options
     const after = outbox.lastOf('evt')
     const { events } = await core.request('events.list', { after, limit: PAGE })
     const [first] = events
     if (first && first.sequence !== after + 1)
       throw new CloudError('CLOUD_CORE', `event ${first.sequence} after ${after}`)
-    outbox.appendEvents(events.map(event => ({ seq: event.sequence, body: encode(event, device) })))
+    const items = events.map(event => ({ seq: event.sequence, body: encode(event, device) }))
+    await untilStored(() => outbox.appendEvents(items), clock, signal)
     if (events.length > 0) onAdded(events)
     return events.length === PAGE
   }

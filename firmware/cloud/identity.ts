@@ -90,7 +90,7 @@ export class IdentityStore {
   /** Makes a P-256 key in `slot` and returns the request for its certificate, DER. The key never leaves. */
   async request(slot: Slot, subject: { readonly commonName: string }): Promise<Uint8Array> {
     const directory = join(this.#directory, slot)
-    await rm(directory, { recursive: true, force: true })
+    await this.discard(slot)
     await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE })
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const pem = privateKey.export({ type: 'pkcs8', format: 'pem' })
@@ -109,6 +109,11 @@ export class IdentityStore {
   async promote(slot: Slot): Promise<void> {
     const path = join(this.#directory, 'current')
     await writeFileAtomically(path, Buffer.from(slot), { mode: FILE_MODE })
+  }
+
+  /** Forgets what is in `slot`. */
+  async discard(slot: Slot): Promise<void> {
+    await rm(join(this.#directory, slot), { recursive: true, force: true })
   }
 
   async #currentSlot(): Promise<Slot | undefined> {

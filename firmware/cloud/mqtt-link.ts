@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import { type IClientOptions, MqttClient, UniqueMessageIdProvider } from 'mqtt'
 import { CloudError } from './errors.ts'
 import { LinkWindow } from './link-window.ts'
-import { refusalOfBroker, refusalOfMessage, refusalOfSocket } from './refusals.ts'
+import { refusalOfBroker, refusalOfClient, refusalOfMessage, refusalOfSocket } from './refusals.ts'
 import { CONNECT_TIMEOUT_MS, openSocket, type SocketOptions } from './tls-socket.ts'
 
 /** CLOUD 3.1: never more unacknowledged publishes than this, whatever the broker would take. */
@@ -99,6 +99,8 @@ class LinkOpening {
   #isOurs = false
   #isAnswered = false
   #isClosed = false
+  /** Of publishes without an acknowledgement: a link that has ended leaves none hanging. */
+  readonly #unsettled = new Set<(error: CloudError) => void>()
 
   constructor(socket: TLSSocket, options: LinkOptions, endpoint: string) {
     this.#socket = socket
@@ -110,11 +112,7 @@ class LinkOpening {
     this.#client = new MqttClient(() => socket, clientOptions(options))
     this.#boundPackets()
     this.#client.on('error', error => {
-      const code = 'code' in error ? error.code : undefined
-      this.#cause ??=
-        typeof code === 'number'
-          ? refusalOfBroker(code, endpoint)
-          : new CloudError('CLOUD_BROKER_REFUSED', `${endpoint}: ${error.message}`)
+      this.#cause ??= refusalOfClient(error, endpoint)
     })
     this.#client.on('disconnect', packet => {
       this.#cause = refusalOfBroker(packet.reasonCode ?? 0x80, endpoint)
@@ -218,9 +216,8 @@ class LinkOpening {
         reject(refusalOfMessage(error.code, topic))
       else reject(new CloudError('CLOUD_LOST', `${this.#endpoint}: ${error.message}`))
     })
-    // Never left hanging: a link that has ended acknowledges nothing any more.
-    void this.#closed.promise.then(() => reject(new CloudError('CLOUD_LOST', this.#endpoint)))
-    return this.#acknowledged(promise)
+    this.#unsettled.add(reject)
+    return this.#acknowledged(promise).finally(() => this.#unsettled.delete(reject))
   }
 
   #lost(): CloudError {
@@ -232,6 +229,7 @@ class LinkOpening {
   #close(): void {
     this.#isClosed = true
     this.#socket.destroy()
+    for (const reject of this.#unsettled) reject(new CloudError('CLOUD_LOST', this.#endpoint))
     this.#closed.resolve(this.#isOurs ? undefined : (this.#cause ?? this.#lost()))
   }
 

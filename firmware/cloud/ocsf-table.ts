@@ -124,4 +124,6 @@ export const OCSF_ROWS: Readonly<Record<string, OcsfRow>> = {
   'cloud.transfer_refused': { e: 'E17', class: 2004, activity: 1, severity: 4, disposition: 25 },
   'cloud.transfer_cancelled': { e: 'E16', class: 1001, activity: 4, severity: 1 },
   'cloud.alarm': { e: 'E36', class: 2003, activity: 1, severity: 3 },
+  'cloud.store_failed': { e: 'E36', class: 2003, activity: 1, severity: 4 },
+  'cloud.store_recovered': { e: 'E36', class: 2003, activity: 3, severity: 1 },
 }

@@ -46,11 +46,19 @@ const count = (row: unknown) => z.object({ n: z.int().nullable() }).parse(row).n
 export class Outbox implements Disposable {
   readonly #database: DatabaseSync
   readonly #limits: OutboxLimits
+  readonly #onFault: (fault: CloudError | undefined) => void
   readonly #bytes = new Map<Stream, number>()
+  #synchronous = 'FULL'
+  #fault: CloudError | undefined
 
-  /** @throws CloudError CLOUD_STORE */
-  constructor(path: string, limits: OutboxLimits) {
+  /** `onFault` is told when a write fails, and when one succeeds again. @throws CloudError CLOUD_STORE */
+  constructor(
+    path: string,
+    limits: OutboxLimits,
+    onFault: (fault: CloudError | undefined) => void = () => undefined,
+  ) {
     this.#limits = limits
+    this.#onFault = onFault
     try {
       this.#database = new DatabaseSync(path, { timeout: 2000 })
       chmodSync(path, 0o600)
@@ -69,20 +77,34 @@ export class Outbox implements Disposable {
   /** Adds items with the next numbers, durably; telemetry may be lost in a power cut. Returns the last number. */
   append(stream: Exclude<Stream, 'evt'>, bodies: readonly Uint8Array[]): number {
     const { last } = this.#stream(stream)
+    const end = last + bodies.length
     const items = bodies.map((body, i) => ({ seq: last + 1 + i, body }))
-    this.#insert(stream, items)
+    // Telemetry may be lost in a power cut, never half written; everything else is on disk before it counts.
+    this.#write(stream === 'tele' ? 'NORMAL' : 'FULL', () => {
+      this.#insert(stream, items)
+      if (stream !== 'tele') this.#delete(stream, 'seq <= ?', end - KEPT_ITEMS[stream])
+    })
     if (stream === 'tele') this.#makeRoom()
-    else this.#dropOldest(stream, KEPT_ITEMS[stream])
-    return last + bodies.length
+    return end
   }
 
-  /** Adds events under the core's own numbers, which go on where the last ended. @throws CloudError CLOUD_STORE for a gap */
+  /** Adds events under the core's own numbers, which go on where the last ended. @throws CloudError CLOUD_CORE for a gap, CLOUD_STORE */
   appendEvents(items: readonly OutboxItem[]): void {
     const { last } = this.#stream('evt')
     for (const [i, item] of items.entries())
       if (item.seq !== last + 1 + i)
-        throw new CloudError('CLOUD_STORE', `event ${item.seq} does not follow ${last + i}`)
-    this.#insert('evt', items)
+        throw new CloudError('CLOUD_CORE', `event ${item.seq} does not follow ${last + i}`)
+    this.#write('FULL', () => this.#insert('evt', items))
+  }
+
+  /** All that `body` writes, or none of it, durably. @throws CloudError CLOUD_STORE; what `body` throws */
+  atomically(body: () => void): void {
+    this.#write('FULL', body)
+  }
+
+  /** Why the last write failed; undefined while writes succeed. */
+  get fault(): CloudError | undefined {
+    return this.#fault
   }
 
   /** True while there is no room for events: no more may be taken from the core. */
@@ -128,7 +150,8 @@ export class Outbox implements Disposable {
     const { last, acked } = this.#stream(stream)
     if (seq > last) return false
     if (seq <= acked) return true
-    this.#write(() => {
+    // One that is lost in a power cut comes again.
+    this.#write('NORMAL', () => {
       this.#delete(stream, 'seq <= ?', seq)
       this.#database.prepare('UPDATE streams SET acked = ? WHERE name = ?').run(seq, stream)
     })
@@ -141,7 +164,7 @@ export class Outbox implements Disposable {
   }
 
   setFact(name: string, value: string): void {
-    this.#write(() => {
+    this.#write('FULL', () => {
       this.#database
         .prepare(
           'INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
@@ -167,13 +190,9 @@ export class Outbox implements Disposable {
   #insert(stream: Stream, items: readonly OutboxItem[]): void {
     const last = items.at(-1)
     if (!last) return
-    // Telemetry may be lost in a power cut, never half written; everything else is on disk before it counts.
-    this.#database.exec(`PRAGMA synchronous = ${stream === 'tele' ? 'NORMAL' : 'FULL'}`)
-    this.#write(() => {
-      const insert = this.#database.prepare('INSERT INTO items VALUES (?, ?, ?)')
-      for (const { seq, body } of items) insert.run(stream, seq, body)
-      this.#database.prepare('UPDATE streams SET last = ? WHERE name = ?').run(last.seq, stream)
-    })
+    const insert = this.#database.prepare('INSERT INTO items VALUES (?, ?, ?)')
+    for (const { seq, body } of items) insert.run(stream, seq, body)
+    this.#database.prepare('UPDATE streams SET last = ? WHERE name = ?').run(last.seq, stream)
     const added = items.reduce((sum, { body }) => sum + body.length + ROW_BYTES, 0)
     this.#bytes.set(stream, this.bytesOf(stream) + added)
   }
@@ -184,7 +203,7 @@ export class Outbox implements Disposable {
       const { last, thinned, acked } = this.#stream('tele')
       const from = Math.max(thinned, acked)
       const to = Math.min(from + THIN_ITEMS, last - 1)
-      this.#write(() => {
+      this.#write('NORMAL', () => {
         if (to > from)
           this.#delete('tele', `seq > ? AND seq <= ? AND seq % ${THIN_TO_ONE_IN} <> 0`, from, to)
         else
@@ -199,11 +218,6 @@ export class Outbox implements Disposable {
       })
       if (to <= from && count(this.#count('tele')) <= 1) return
     }
-  }
-
-  #dropOldest(stream: Stream, keep: number): void {
-    const { last } = this.#stream(stream)
-    this.#write(() => this.#delete(stream, 'seq <= ?', last - keep))
   }
 
   #count(stream: Stream): unknown {
@@ -224,14 +238,34 @@ export class Outbox implements Disposable {
     this.#bytes.set(stream, this.bytesOf(stream) - removed)
   }
 
-  #write(body: () => void): void {
+  /** Part of the transaction around it, where there is one. */
+  #write(synchronous: 'FULL' | 'NORMAL', body: () => void): void {
+    if (this.#database.isTransaction) return body()
+    const bytes = [...this.#bytes]
     try {
+      if (synchronous !== this.#synchronous)
+        this.#database.exec(`PRAGMA synchronous = ${synchronous}`)
+      this.#synchronous = synchronous
       this.#database.exec('BEGIN IMMEDIATE')
       body()
       this.#database.exec('COMMIT')
     } catch (cause) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
-      throw new CloudError('CLOUD_STORE', 'the outbox was not written', { cause })
+      for (const [stream, before] of bytes) this.#bytes.set(stream, before)
+      throw this.#failed(cause)
     }
+    if (!this.#fault) return
+    this.#fault = undefined
+    this.#onFault(undefined)
+  }
+
+  #failed(cause: unknown): unknown {
+    if (!(cause instanceof Error && 'errcode' in cause)) return cause
+    const reason = cause.message
+    const fault = new CloudError('CLOUD_STORE', `not written: ${reason}`, { reason, cause })
+    const isNews = this.#fault === undefined
+    this.#fault = fault
+    if (isNews) this.#onFault(fault)
+    return fault
   }
 }

@@ -8,6 +8,7 @@ import type { SlotIdentity } from './identity.ts'
 import { takeInventory } from './inventory.ts'
 import { dictionaryOf } from './metrics.ts'
 import type { Link } from './mqtt-link.ts'
+import { isStored } from './stored.ts'
 import { topicOf } from './wire.ts'
 
 /** CLOUD 3.6: a checkpoint every 50 events or 60 s; and once the log is quiet, so that the end of a print is soon proven. */
@@ -124,7 +125,10 @@ export class Presence {
       const text = JSON.stringify({
         ...{ online: true, session, state: view?.state ?? 'unknown' },
         ...{ job: view?.job?.id ?? null, percent: Math.trunc(view?.job?.progress.percent ?? 0) },
-        degraded: outbox.isEventStoreFull ? ['INTAKE_EVENTS_FULL'] : [],
+        degraded: [
+          ...(outbox.isEventStoreFull ? ['INTAKE_EVENTS_FULL'] : []),
+          ...(outbox.fault ? [outbox.fault.code] : []),
+        ],
       })
       if (text !== last) await this.#publish('state', JSON.parse(text), true)
       last = text
@@ -136,8 +140,10 @@ export class Presence {
     if (this.#state.outbox.fact('inventory-boot') === this.#state.boot) return
     const inventory = await takeInventory(signal)
     if (!inventory || signal.aborted) return
+    const { outbox, boot } = this.#state
+    // One that cannot be noted is told again by the next life.
     if (await this.#publish('inv', { v: 1, ...inventory }, true))
-      this.#state.outbox.setFact('inventory-boot', this.#state.boot)
+      isStored(() => outbox.setFact('inventory-boot', boot))
   }
 
   /** Until the fleet end has cosigned it, a head is told again: the publish alone proves nothing. */

@@ -69,6 +69,16 @@ export function refusalOfBroker(reasonCode: number, endpoint: string): CloudErro
   return new CloudError(code, `${endpoint}: reason ${reason}`, { reason })
 }
 
+/** An error of the MQTT client: a refusal of the broker by its reason code, or its own words. */
+export function refusalOfClient(error: Error, endpoint: string): CloudError {
+  const code = 'code' in error ? error.code : undefined
+  if (typeof code === 'number') return refusalOfBroker(code, endpoint)
+  // mqtt.js, client.js: no CONNACK within connectTimeout.
+  const isLate = error.message === 'connack timeout'
+  const said = `${endpoint}: ${error.message}`
+  return new CloudError(isLate ? 'CLOUD_TIMEOUT' : 'CLOUD_BROKER_REFUSED', said)
+}
+
 /** A reason code of PUBACK or SUBACK, named. */
 export function refusalOfMessage(reasonCode: number, topic: string): CloudError {
   const reason = `0x${reasonCode.toString(16).padStart(2, '0')}`

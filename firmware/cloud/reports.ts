@@ -1,7 +1,7 @@
 /** What only the courier sees, told to the core's log: in order, not lost while the core restarts, and not more than the log can bear. */
 
 import type { Clock } from '#lib/clock.ts'
-import type { CourierEvent, CourierMethods } from '#lib/control-protocol.ts'
+import type { CourierEvent, CourierMethods } from '#lib/courier-protocol.ts'
 import { FloodGate } from '#lib/flood-gate.ts'
 import type { CoreClient } from './core-client.ts'
 import { CloudError } from './errors.ts'
@@ -18,6 +18,8 @@ const UNGATED: ReadonlySet<CourierEvent> = new Set([
 export class Reports {
   readonly #gate: FloodGate
   readonly #waiting: Report[] = []
+  #alarms: readonly string[] = []
+  #told: readonly string[] | undefined
   #news = Promise.withResolvers<void>()
 
   constructor(clock: Clock) {
@@ -33,10 +35,24 @@ export class Reports {
     this.#news.resolve()
   }
 
+  /** What is wrong just now, by its codes: shown by the core until it is told otherwise. */
+  alarm(codes: readonly string[]): void {
+    this.#alarms = codes
+    this.#news.resolve()
+  }
+
   /** Tells the core until the connection or the signal ends. */
-  async run(core: CoreClient, signal: AbortSignal): Promise<void> {
+  async run(core: Pick<CoreClient, 'request' | 'isEnded'>, signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.#news.resolve(), { once: true })
+    // A core that was started anew knows of none.
+    this.#told = undefined
     while (!signal.aborted) {
+      if (this.#told !== this.#alarms) {
+        const codes: readonly string[] = this.#alarms
+        await core.request('cloud.alarms', { codes })
+        this.#told = codes
+        continue
+      }
       const [report] = this.#waiting
       if (!report) {
         this.#news = Promise.withResolvers()
@@ -45,8 +61,7 @@ export class Reports {
       }
       await core.request('cloud.report', clean(report)).catch((error: unknown) => {
         // Refused for good: the next one must not wait behind it for ever.
-        if (!(error instanceof CloudError) || signal.aborted) throw error
-        if (error.message === 'the core has gone') throw error
+        if (!(error instanceof CloudError) || signal.aborted || core.isEnded) throw error
       })
       this.#waiting.shift()
     }

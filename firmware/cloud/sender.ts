@@ -13,8 +13,8 @@ export interface SenderOptions {
   readonly clock: Clock
   /** The part of the header that does not depend on the batch. */
   readonly header: () => Pick<BatchHeader, 'dev' | 'ten' | 'boot' | 'ses' | 'ts' | 'clk' | 'sch'>
-  /** Sees the exact bytes of each publish. */
-  readonly onSent?: (topic: string, payload: Uint8Array) => void
+  /** Sees the exact bytes of each publish before it is sent; false: not now, it goes out with the next beginning. */
+  readonly mayLeave?: (topic: string, payload: Uint8Array) => boolean
   /** Told when the broker refuses a message; it stays in the outbox. */
   readonly onRefused: (error: CloudError) => void
 }
@@ -114,7 +114,7 @@ export class Sender {
 
   /** False when there was nothing to send after all. */
   #send(link: Link, stream: Stream, inFlight: Set<Promise<void>>): boolean {
-    const { device, outbox, header, onSent } = this.#options
+    const { device, outbox, header, mayLeave } = this.#options
     const after = Math.max(this.#sentTo.get(stream) ?? 0, outbox.ackedOf(stream))
     const { items, lost } = outbox.read(stream, after, BATCH_ITEMS[stream], BATCH_BYTES)
     const [first] = items
@@ -136,7 +136,7 @@ export class Sender {
     // Events are proven by their chain; the numbers of every other stream by this signature alone.
     const payload = this.#signer && stream !== 'evt' ? signBatch(batch, this.#signer) : batch
     this.#sentTo.set(stream, last.seq)
-    onSent?.(topic, payload)
+    if (mayLeave?.(topic, payload) === false) return true
     const sending = link
       .publish({ topic, payload })
       .catch((error: unknown) => this.#refused(error))

@@ -3,6 +3,7 @@
 import type { CourierPorts, CourierState } from './courier.ts'
 import type { Host } from './host.ts'
 import { batchOf, type MetricSources, metricsOf, sampleOf } from './metrics.ts'
+import { isStored } from './stored.ts'
 import { createAlarmEngine, THRESHOLDS } from './thresholds.ts'
 
 const WATCHED_MS = 1000
@@ -26,6 +27,9 @@ export class Telemetry {
   readonly #host: Pick<Host, 'read'>
   readonly #alarms = createAlarmEngine(THRESHOLDS)
   #samples: Sample[] = []
+  /** Alarms that the store has not taken yet; of one metric the newest. */
+  readonly #pending = new Map<string, Uint8Array>()
+  #dropped = 0
   #watchedUntilMs = Number.NEGATIVE_INFINITY
   #wake = new AbortController()
   #lostTold = 0
@@ -80,20 +84,33 @@ export class Telemetry {
     for (const alarm of this.#alarms.look(new Map(names))) {
       const { metric, state, value, limit, isSecurity } = alarm
       const item = { at: Math.trunc(nowMs()), metric, state, value, limit }
-      if (cloud.tier !== 'off') outbox.append('alm', [Buffer.from(JSON.stringify(item))])
-      sender.added()
+      if (cloud.tier !== 'off') this.#pending.set(metric, Buffer.from(JSON.stringify(item)))
       const detail = { metric, value, limit }
       if (isSecurity) reports.add({ type: 'cloud.alarm', message: `${metric} ${state}`, detail })
     }
+    const items = [...this.#pending.values()]
+    if (items.length === 0 || !isStored(() => outbox.append('alm', items))) return
+    this.#pending.clear()
+    sender.added()
   }
 
+  /** What a full disk does not take is dropped: telemetry is the first to go, and its loss is told. */
   #flush(): void {
-    const { outbox, sender } = this.#state
-    if (this.#samples.length === 0) return
-    outbox.append('tele', [Buffer.from(JSON.stringify(batchOf(this.#samples)))])
+    const { outbox, sender, reports } = this.#state
+    const samples = this.#samples
+    if (samples.length === 0) return
     this.#samples = []
+    const batch = Buffer.from(JSON.stringify(batchOf(samples)))
+    if (!isStored(() => outbox.append('tele', [batch]))) {
+      this.#dropped += samples.length
+      return
+    }
     sender.added()
     this.#tellLosses()
+    if (this.#dropped === 0) return
+    const detail = { count: this.#dropped }
+    reports.add({ type: 'cloud.telemetry_lost', message: 'samples not stored', detail })
+    this.#dropped = 0
   }
 
   /** Dropped telemetry is told once a drop grows: the ranges themselves go out with the next batches. */

@@ -93,6 +93,7 @@ function createHandlers(
   const key = parts.signer.key
   const signal = tasks.signal
   const { trust } = parts
+  const alarms = new Set<string>()
   const execute = createCommands({
     ...{ ...parts, serial, tenant, key, engine, signal, clock: parts.ports.clock },
     get trustBundle() {
@@ -100,8 +101,8 @@ function createHandlers(
     },
   })
   return {
-    ...createOperations({ ...parts, ...identityOf(parts), engine, voice, signal }),
-    ...createCourierOperations({ ...parts, execute, signal }),
+    ...createOperations({ ...parts, ...identityOf(parts), engine, voice, alarms, signal }),
+    ...createCourierOperations({ ...parts, execute, alarms, signal }),
   }
 }
 

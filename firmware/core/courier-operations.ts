@@ -12,16 +12,19 @@ export interface CourierParts {
   readonly ledger: CommandLedger
   readonly signer: LogSigner
   readonly execute: ExecuteCommand
+  /** What the courier says is wrong. */
+  readonly alarms: Set<string>
   readonly signal: AbortSignal
 }
 
 type CourierHandlers = Pick<
   ControlHandlers,
-  'log.checkpoint' | 'log.segment' | 'intake.hold' | 'command.execute' | 'cloud.report'
+  | ('log.checkpoint' | 'log.segment' | 'intake.hold')
+  | ('command.execute' | 'cloud.alarms' | 'cloud.report')
 >
 
 export function createCourierOperations(parts: CourierParts): CourierHandlers {
-  const { journal, ledger, signer, execute, signal } = parts
+  const { journal, ledger, signer, execute, alarms, signal } = parts
   return {
     'log.checkpoint': () => signer.checkpoint(signal),
     'log.segment': range => signer.segment(range),
@@ -32,6 +35,11 @@ export function createCourierOperations(parts: CourierParts): CourierHandlers {
       return { isHeld }
     },
     'command.execute': ({ envelope }) => execute(Buffer.from(envelope, 'base64')),
+    'cloud.alarms': ({ codes }) => {
+      alarms.clear()
+      for (const code of codes) alarms.add(code)
+      return { codes }
+    },
     'cloud.report': ({ type, code, message, detail }) => {
       const event = journal.record({ type, code, message, ...(detail && { detail }) })
       return { sequence: event.sequence }

@@ -25,6 +25,8 @@ export interface OperationParts {
   readonly voice: ControllerVoice
   readonly time: TrustedTime
   readonly reports: PrintReports
+  /** What the courier says is wrong. */
+  readonly alarms: ReadonlySet<string>
   readonly signal: AbortSignal
 }
 
@@ -107,6 +109,7 @@ function printerView(parts: OperationParts): PrinterView {
     events: { lastSequence: journal.lastSequence() },
     clock: { nowMs: atMs, quality },
     attention: parts.voice.attention,
+    alarms: [...(parts.ledger.isSet('intake-held') ? ['INTAKE_EVENTS_FULL'] : []), ...parts.alarms],
   }
 }
 

@@ -1,4 +1,4 @@
-/** The words spoken on the control socket: JSON-RPC 2.0, one object a line. Shared by the core and its clients. */
+/** The words spoken on the control socket: JSON-RPC 2.0, one object a line. Shared by the core and its clients; what the courier alone may ask is in courier-protocol.ts. */
 
 export type JobState =
   | 'received' // in the spool, not yet checked
@@ -119,6 +119,8 @@ export interface PrinterView {
   readonly events: { readonly lastSequence: number }
   readonly clock: { readonly nowMs: number; readonly quality: string }
   readonly attention?: AttentionView | null
+  /** Codes of what is wrong just now, though prints go on. */
+  readonly alarms?: readonly string[]
 }
 
 /** One entry of the event log. `hash` chains: SHA-256 over the previous hash and this entry's canonical bytes. */
@@ -218,72 +220,6 @@ export interface ControlMethods {
 }
 
 export type ControlMethod = keyof ControlMethods
-
-/** What the courier may tell the core to record: things only it can see. */
-export const COURIER_EVENTS = [
-  'cloud.connected',
-  'cloud.disconnected',
-  'cloud.refused',
-  'cloud.taken_over',
-  'cloud.acl_refused',
-  'cloud.forged',
-  'cloud.telemetry_lost',
-  'cloud.certificate_renewed',
-  'cloud.certificate_failed',
-  'cloud.certificate_ending',
-  'cloud.transfer_started',
-  'cloud.transfer_finished',
-  'cloud.transfer_refused',
-  'cloud.transfer_cancelled',
-  'cloud.alarm',
-] as const
-export type CourierEvent = (typeof COURIER_EVENTS)[number]
-
-/** Requests of the courier beside those above. The core decides; the courier carries. */
-export interface CourierMethods {
-  /** The signed head of the event log, and who signs it. */
-  readonly 'log.checkpoint': {
-    readonly params: Record<string, never>
-    readonly result: {
-      readonly size: number
-      readonly note: string
-      readonly name: string
-      /** PEM of the log's public key. */
-      readonly publicKey: string
-    }
-  }
-  /** Events `from` to at most `to`, as far as one segment takes them: a signed envelope (base64), and the last number in it. */
-  readonly 'log.segment': {
-    readonly params: { readonly from: number; readonly to: number }
-    readonly result: { readonly envelope: string; readonly to: number }
-  }
-  /** While held the core accepts no new job; survives a restart. */
-  readonly 'intake.hold': {
-    readonly params: { readonly isHeld: boolean }
-    readonly result: { readonly isHeld: boolean }
-  }
-  /** A signed command, as it came: base64 of the envelope. The answer's `result` is a signed envelope, base64. */
-  readonly 'command.execute': {
-    readonly params: { readonly envelope: string }
-    readonly result: {
-      readonly result: string
-      readonly outcome: 'done' | 'refused' | 'failed' | 'handed-over'
-      readonly code: string | null
-      /** For 'handed-over': a verb of the courier's own. */
-      readonly verb: string | null
-      readonly args: Readonly<Record<string, string | number | boolean>>
-    }
-  }
-  readonly 'cloud.report': {
-    readonly params: {
-      readonly type: CourierEvent
-      readonly code?: string
-      readonly message: string
-      readonly detail?: Readonly<Record<string, string | number | boolean | null>>
-    }
-    readonly result: { readonly sequence: number }
-  }
-}
 
 /** JSON-RPC error codes: the standard ones, and -32000 for every refusal of ours, whose stable code is in `data.code`. */
 export const RPC = {

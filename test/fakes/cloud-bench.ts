@@ -175,6 +175,8 @@ export interface DeskCore extends AsyncDisposable {
   readonly journal: Journal
   readonly ledger: CommandLedger
   readonly done: string[]
+  /** What `mpfctl status` shows of the courier. */
+  readonly alarms: ReadonlySet<string>
   view: Partial<PrinterView>
   changed(): void
 }
@@ -210,6 +212,7 @@ export async function startDeskCore({ config }: Pick<Printer, 'config'>): Promis
     >,
   })
   const core = { view: {} as Partial<PrinterView> }
+  const alarms = new Set<string>()
   const status = (): PrinterView => ({
     ...{ printer: profile.model, serial, version: '0.1.0', state: 'idle', job: null },
     controllers: [],
@@ -217,6 +220,7 @@ export async function startDeskCore({ config }: Pick<Printer, 'config'>): Promis
     spool: { usedBytes: 0, capBytes: 1 },
     events: { lastSequence: journal.lastSequence() },
     clock: { nowMs: Date.now(), quality: 'rtc' },
+    alarms: [...alarms],
     ...core.view,
   })
   const refuse = () => {
@@ -234,7 +238,14 @@ export async function startDeskCore({ config }: Pick<Printer, 'config'>): Promis
       ...{ 'print.cancel': refuse, 'print.stop': () => null, 'print.respond': refuse },
       'events.list': ({ after, limit }) => ({ events: journal.events(after ?? 0, limit ?? 100) }),
       'events.verify': () => ({ entries: 0, intact: true, brokenAt: null }),
-      ...createCourierOperations({ journal, ledger, signer, execute, signal: ending.signal }),
+      ...createCourierOperations({
+        journal,
+        ledger,
+        signer,
+        execute,
+        alarms,
+        signal: ending.signal,
+      }),
     },
   })
   journal.onEvent(event => {
@@ -243,7 +254,7 @@ export async function startDeskCore({ config }: Pick<Printer, 'config'>): Promis
   })
   const reporting = server.reportProgress(ending.signal).catch(() => undefined)
   return Object.assign(core, {
-    ...{ journal, ledger, done },
+    ...{ journal, ledger, done, alarms },
     changed: () => server.changed(),
     async [Symbol.asyncDispose]() {
       ending.abort()

@@ -1,4 +1,4 @@
-/** A signed command that the core did not answer: kept on disk, asked again, and never in the way of the next. */
+/** Signed commands between broker and core: none waits for another's answer, none is lost when the core or the courier dies over it. */
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { createLogger } from '#lib/logger.ts'
@@ -11,67 +11,88 @@ import { fakeClock } from '../fakes/core-clock.ts'
 type Core = Pick<CoreClient, 'request' | 'isEnded'>
 
 const answered: string[] = []
-function core(kind: 'answers' | 'dies' | 'refuses'): Core {
+
+/** `slow` answers what begins with "pause" only when it is released. */
+function core(kind: 'answers' | 'dies' | 'refuses', slow?: Promise<void>): Core {
   const request = async (_method: string, params: unknown) => {
     if (kind !== 'answers') throw new CloudError('CLOUD_CORE', kind)
     const { envelope } = params as { readonly envelope: string }
-    answered.push(Buffer.from(envelope, 'base64').toString())
-    return { result: Buffer.from('signed').toString('base64'), verb: 'rebirth' }
+    const text = Buffer.from(envelope, 'base64').toString()
+    if (text.startsWith('pause')) await slow
+    answered.push(text)
+    const args = { from: 1, to: 2 }
+    return { result: Buffer.from('signed').toString('base64'), verb: 'log.export', args }
   }
   return { request: request as Core['request'], isEnded: kind === 'dies' }
 }
 
-function desk(t: Test, path: string, value: Core | undefined) {
+function desk(t: Test, path: string) {
   const outbox = new Outbox(path, { eventBytes: 1 << 20, telemetryBytes: 1 << 20 })
   t.teardown(() => outbox[Symbol.dispose]())
-  const verbs: (string | null)[] = []
+  const verbs: string[] = []
   const log = createLogger({ name: 'test', level: 'silent' })
   const clock = fakeClock()
-  const state = {
-    outbox,
-    sender: { added: () => undefined },
-    ports: { log, clock },
-    core: { value },
+  const state = { outbox, sender: { added: () => undefined }, ports: { log, clock } }
+  const commands = new Commands(state, verb => verbs.push(verb))
+  const take = (text: string) => commands.take(Buffer.from(text))
+  /** The connection to a core, until it is ended. */
+  const serve = (by: Core) => {
+    const ending = new AbortController()
+    const running = commands.run(by, ending.signal)
+    return {
+      async [Symbol.asyncDispose]() {
+        ending.abort()
+        await running
+      },
+    }
   }
-  return { outbox, clock, verbs, commands: new Commands(state, verb => verbs.push(verb)) }
+  answered.length = 0
+  return { outbox, clock, verbs, commands, take, serve }
+}
+
+const turns = async () => {
+  for (let turn = 0; turn < 10; turn += 1) await new Promise(resolve => setImmediate(resolve))
 }
 
 test('what a dying or absent core did not answer is asked again by the next life of the courier', async t => {
   const path = join(t.testdir(), 'outbox.sqlite')
-  for (const [life, found] of [core('dies'), undefined].entries())
-    await desk(t, path, found).commands.take(Buffer.from(`from life ${life}`))
-  const { commands, verbs, outbox } = desk(t, path, core('answers'))
-  answered.length = 0
-  await commands.coreConnected(core('dies'))
-  t.same(answered, [])
-  await commands.coreConnected(core('answers'))
-  t.same(answered, ['from life 0', 'from life 1'])
-  t.same(verbs, ['rebirth', 'rebirth'])
+  {
+    const { take, serve } = desk(t, path)
+    await take('from no core')
+    await using _ = serve(core('dies'))
+    await take('from a dying one')
+  }
+  const { verbs, outbox, serve } = desk(t, path)
+  for (const kind of ['dies', 'answers', 'answers'] as const) {
+    await using _ = serve(core(kind))
+    await turns()
+  }
+  t.same(answered, ['from no core', 'from a dying one'])
+  t.same(verbs, ['log.export', 'log.export'])
   t.equal(outbox.lastOf('resp'), 2)
-  await commands.coreConnected(core('answers'))
-  t.equal(answered.length, 2, 'and not a third time')
 })
 
 test('what the core cannot answer is dropped, and no more than sixteen are kept', async t => {
   const path = join(t.testdir(), 'outbox.sqlite')
-  const refusing = desk(t, path, core('refuses'))
-  await refusing.commands.take(Buffer.from('poison'))
-  const away = desk(t, path, core('dies'))
-  for (let number = 0; number < 20; number += 1)
-    await away.commands.take(Buffer.from(`number ${number}`))
-  answered.length = 0
-  await away.commands.coreConnected(core('answers'))
+  {
+    const { take, serve } = desk(t, path)
+    await using _ = serve(core('refuses'))
+    await take('poison')
+  }
+  const { take, serve } = desk(t, path)
+  for (let number = 0; number < 20; number += 1) await take(`number ${number}`)
+  await using _ = serve(core('answers'))
+  await turns()
   t.equal(answered.length, 16)
   t.equal(answered[0], 'number 0')
 })
 
 test('of a flood the core gets what a fleet end may send in a minute, and the next minute goes on', async t => {
-  const path = join(t.testdir(), 'outbox.sqlite')
-  const { commands, clock, outbox } = desk(t, path, core('answers'))
-  answered.length = 0
+  const { take, serve, clock, outbox } = desk(t, join(t.testdir(), 'outbox.sqlite'))
+  await using _ = serve(core('answers'))
   let dropped = 0
   const send = (n: number) =>
-    commands.take(Buffer.from(`number ${n}`)).catch((error: unknown) => {
+    take(`number ${n}`).catch((error: unknown) => {
       t.match(error, { code: 'CLOUD_FLOOD' })
       dropped += 1
     })
@@ -81,25 +102,73 @@ test('of a flood the core gets what a fleet end may send in a minute, and the ne
   await send(200)
   t.equal(answered.at(-1), 'number 200')
   t.equal(outbox.lastOf('resp'), 121)
+  t.equal(outbox.fact('commands-kept'), undefined, 'quick answers cost no write of their own')
+  t.equal(clock.sleepers, 0)
 })
 
-test('a command that comes while kept ones are handed over waits behind them: counters only go up', async t => {
+test('while the core carries one out for long, the next goes past it; cut off then, the long one is asked again', async t => {
   const path = join(t.testdir(), 'outbox.sqlite')
-  for (const number of ['1', '2']) await desk(t, path, undefined).commands.take(Buffer.from(number))
-  const slow = core('answers')
-  const { commands } = desk(t, path, slow)
-  answered.length = 0
-  const flushing = commands.coreConnected(slow)
-  await commands.take(Buffer.from('3'))
-  await flushing
-  await commands.take(Buffer.from('4'))
+  const { promise: never } = Promise.withResolvers<void>()
+  {
+    const { take, serve, clock, outbox } = desk(t, path)
+    await using _ = serve(core('answers', never))
+    const taking = take('pause')
+    await turns()
+    await clock.advance(1000)
+    await taking
+    await take('lock')
+    await take('pause')
+    t.same(answered, ['lock'])
+    t.equal(outbox.lastOf('resp'), 1)
+  }
+  const { serve, outbox } = desk(t, path)
+  await using _ = serve(core('answers'))
+  await turns()
+  t.same(answered, ['pause'])
+  t.equal(outbox.lastOf('resp'), 2)
+})
+
+test('commands that were kept are handed over in the order they came, before any that comes now', async t => {
+  const path = join(t.testdir(), 'outbox.sqlite')
+  for (const number of ['1', '2']) await desk(t, path).take(number)
+  const { take, serve } = desk(t, path)
+  await using _ = serve(core('answers'))
+  await take('3')
+  await take('4')
   t.same(answered, ['1', '2', '3', '4'])
 })
 
+test('the answer, what follows from it and the end of the keeping are written at once or not at all', async t => {
+  const path = join(t.testdir(), 'outbox.sqlite')
+  await desk(t, path).take('export')
+  const { outbox, clock } = desk(t, path)
+  let isFull = true
+  const log = createLogger({ name: 'test', level: 'silent' })
+  const commands = new Commands(
+    { outbox, sender: { added: () => undefined }, ports: { log, clock } },
+    () => {
+      if (isFull) throw new CloudError('CLOUD_STORE', 'disk is full')
+      outbox.setFact('follows', 'yes')
+    },
+  )
+  const ending = new AbortController()
+  const running = commands.run(core('answers'), ending.signal)
+  await turns()
+  t.same([outbox.lastOf('resp'), outbox.fact('follows')], [0, undefined])
+  t.equal(JSON.parse(outbox.fact('commands-kept') ?? '').length, 1)
+  isFull = false
+  await clock.advance(1000)
+  t.same([outbox.lastOf('resp'), outbox.fact('follows')], [1, 'yes'])
+  t.equal(outbox.fact('commands-kept'), '[]')
+  t.same(answered, ['export'], 'the core was not asked twice')
+  ending.abort()
+  await running
+})
+
 test('a command longer than any request to the core is dropped by name: it would end the connection each time', async t => {
-  const { commands } = desk(t, join(t.testdir(), 'outbox.sqlite'), undefined)
+  const { commands, serve } = desk(t, join(t.testdir(), 'outbox.sqlite'))
   await t.rejects(commands.take(Buffer.alloc(60_000)), { code: 'CLOUD_MALFORMED' })
-  answered.length = 0
-  await commands.coreConnected(core('answers'))
+  await using _ = serve(core('answers'))
+  await turns()
   t.same(answered, [])
 })

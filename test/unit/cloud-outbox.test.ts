@@ -41,7 +41,7 @@ test('an acknowledgement of what was never sent changes nothing', async t => {
 test('events keep the numbers of the core, and a gap is refused', async t => {
   using outbox = new Outbox(await place(t), LIMITS)
   outbox.appendEvents([{ seq: 1, body: text(1) }])
-  t.throws(() => outbox.appendEvents([{ seq: 3, body: text(3) }]), { code: 'CLOUD_STORE' })
+  t.throws(() => outbox.appendEvents([{ seq: 3, body: text(3) }]), { code: 'CLOUD_CORE' })
   t.equal(outbox.lastOf('evt'), 1)
 })
 

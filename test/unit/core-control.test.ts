@@ -40,6 +40,7 @@ const HANDLERS: ControlHandlers = {
   'log.checkpoint': () => ({ size: 0, note: '', name: '', publicKey: '' }),
   'intake.hold': ({ isHeld }) => ({ isHeld }),
   'command.execute': () => refuse(),
+  'cloud.alarms': ({ codes }) => ({ codes }),
   'cloud.report': () => ({ sequence: 1 }),
 }
 

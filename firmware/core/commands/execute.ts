@@ -10,7 +10,7 @@ import {
   RESULT_TYPE,
   type Verb,
 } from '#lib/command-statement.ts'
-import type { CourierMethods } from '#lib/control-protocol.ts'
+import type { CourierMethods } from '#lib/courier-protocol.ts'
 import { signStatement } from '#lib/dsse.ts'
 import { FloodGate } from '#lib/flood-gate.ts'
 import { keyId, MpfError, type TrustBundle } from '#mpf'

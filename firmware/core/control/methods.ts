@@ -2,12 +2,8 @@
 
 import { z } from 'zod'
 import { DriverError } from '#drivers'
-import {
-  COURIER_EVENTS,
-  type ControlMethods,
-  type CourierMethods,
-  RPC,
-} from '#lib/control-protocol.ts'
+import { type ControlMethods, RPC } from '#lib/control-protocol.ts'
+import { COURIER_EVENTS, type CourierMethods } from '#lib/courier-protocol.ts'
 import type { RpcFailure } from '#lib/json-rpc.ts'
 import { MpfError } from '#mpf'
 import { CoreError } from '../errors.ts'
@@ -38,6 +34,7 @@ const state = z.enum([
   'failed',
 ])
 
+const code = z.string().regex(/^[A-Z][A-Z0-9_]{0,63}$/)
 const reportValue = z.union([z.string().max(256), z.number(), z.boolean(), z.null()])
 
 type ParameterSchemas = {
@@ -70,12 +67,10 @@ const PARAMETERS: ParameterSchemas = {
   'log.segment': z.strictObject({ from: z.int().min(1), to: z.int().min(1) }),
   'intake.hold': z.strictObject({ isHeld: z.boolean() }),
   'command.execute': z.strictObject({ envelope: z.base64().max(64 * 1024) }),
+  'cloud.alarms': z.strictObject({ codes: z.array(code).max(16) }),
   'cloud.report': z.strictObject({
     type: z.enum(COURIER_EVENTS),
-    code: z
-      .string()
-      .regex(/^[A-Z][A-Z0-9_]{0,63}$/)
-      .exactOptional(),
+    code: code.exactOptional(),
     message: z.string().max(256),
     detail: z.record(z.string().max(32), reportValue).exactOptional(),
   }),

@@ -229,7 +229,7 @@ export const EVENTS = {
   },
   'cloud.telemetry_lost': {
     severity: 'notice',
-    when: 'Telemetry was dropped to keep within its store.',
+    when: 'Telemetry was dropped to keep within its store, or because the store took nothing.',
   },
   'cloud.certificate_renewed': {
     severity: 'info',
@@ -259,6 +259,14 @@ export const EVENTS = {
   'cloud.alarm': {
     severity: 'warning',
     when: 'A measured value crossed a threshold that matters for security.',
+  },
+  'cloud.store_failed': {
+    severity: 'error',
+    when: 'The outbox cannot be written: nothing new leaves, and events wait in this log.',
+  },
+  'cloud.store_recovered': {
+    severity: 'notice',
+    when: 'The outbox is written again; what waited follows.',
   },
 } as const satisfies Record<string, EventKind>
 

@@ -46,6 +46,9 @@ export function renderStatus(view: PrinterView, style: Style): readonly string[]
     ...(attentionText(view) === ''
       ? []
       : [fact('asks', { text: attentionText(view), tone: 'warn' })]),
+    ...(view.alarms ?? []).map(code =>
+      fact('alarm', { text: code, tone: 'bad' }, { text: `  [mpfctl explain ${code}]` }),
+    ),
     ...view.controllers.map(controller =>
       fact(controller.name, ...controllerSpans(controller, style)),
     ),
