@@ -75,7 +75,11 @@ export async function runCourier(
   const identity = (await identities.usable(ports.clock.wallMs())) ?? (await identities.current())
   if (!identity) throw new CloudError('CLOUD_IDENTITY', 'this printer is not enrolled')
   const reports = new Reports(ports.clock)
-  using outbox = openOutbox(cloud, reports, ports.log)
+  let presence: Pick<CloudLink, 'progressed'> | undefined
+  using outbox = openOutbox(cloud, fault => {
+    tellFault(reports, ports.log, fault)
+    presence?.progressed()
+  })
   const trust = await openLiveTrust(config.trust.bundleFile)
   const session = Number(outbox.fact('session') ?? 0) + 1
   using ring = new SentRing(join(cloud.stateDirectory, 'sent.sqlite'))
@@ -84,6 +88,7 @@ export async function runCourier(
   const telemetry = new Telemetry(state, new Host('/', cloud.stateDirectory))
   const renewal = new CertificateRenewal(state)
   const link = new CloudLink(state, { renewal, onWatch: forS => telemetry.watchFor(forS) })
+  presence = link
   await using tasks = new TaskGroup(signal)
   const keepSession = () => outbox.setFact('session', String(session))
   tasks.start(taskSignal => untilStored(keepSession, ports.clock, taskSignal))
@@ -95,17 +100,22 @@ export async function runCourier(
   await tasks.settled()
 }
 
-/** A disk that takes nothing is told to the core and shown at both ends; whoever writes waits, or does without. */
-function openOutbox(cloud: CloudConfig, reports: Reports, log: Logger): Outbox {
+function openOutbox(cloud: CloudConfig, onFault: (fault: CloudError | undefined) => void): Outbox {
   const { eventStoreBytes: eventBytes, telemetryStoreBytes: telemetryBytes } = cloud
-  const path = join(cloud.stateDirectory, 'outbox.sqlite')
-  return new Outbox(path, { eventBytes, telemetryBytes }, fault => {
-    reports.alarm(fault ? [fault.code] : [])
-    if (!fault) return reports.add({ type: 'cloud.store_recovered', message: 'written again' })
-    const { code, message } = fault
-    log.error({ code }, message)
-    reports.add({ type: 'cloud.store_failed', code, message })
-  })
+  return new Outbox(
+    join(cloud.stateDirectory, 'outbox.sqlite'),
+    { eventBytes, telemetryBytes },
+    onFault,
+  )
+}
+
+/** A disk that takes nothing is told to the core and shown at both ends; whoever writes waits, or does without. */
+function tellFault(reports: Reports, log: Logger, fault: CloudError | undefined): void {
+  reports.alarm(fault ? [fault.code] : [])
+  if (!fault) return reports.add({ type: 'cloud.store_recovered', message: 'written again' })
+  const { code, message } = fault
+  log.error({ code }, message)
+  reports.add({ type: 'cloud.store_failed', code, message })
 }
 
 type Made = Pick<
