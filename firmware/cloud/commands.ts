@@ -1,8 +1,9 @@
 /** Signed commands on their way to the core: handed over as they come, answered as they end, and kept for a core that is away or died over them. */
 
 import { z } from 'zod'
-import type { CommandStatement } from '#lib/command-statement.ts'
+import { type CommandStatement, commandSchema } from '#lib/command-statement.ts'
 import type { CourierMethods } from '#lib/courier-protocol.ts'
+import { unverifiedStatement } from '#lib/dsse.ts'
 import { TaskGroup } from '#lib/task-group.ts'
 import { unlessAborted } from '#lib/unless-aborted.ts'
 import type { CoreClient } from './core-client.ts'
@@ -20,6 +21,9 @@ const MOST_WAITING = 16
 /** A command that takes longer is written down, and the messages behind it go on. A flood of quick ones does not wear out the disk. */
 const SOON_MS = 1000
 const KEPT = 'commands-kept'
+/** The highest counter of each issuer among commands that were the courier's to carry out. */
+const BEGUN = 'commands-begun'
+const countersSchema = z.record(z.string(), z.int())
 
 type Core = Pick<CoreClient, 'request' | 'isEnded'>
 type Answer = CourierMethods['command.execute']['result']
@@ -118,10 +122,20 @@ export class Commands {
     const others = this.#waiting.filter(each => each !== command)
     outbox.atomically(() => {
       if (answer) outbox.append('resp', [Buffer.from(answer.result, 'base64')])
-      if (answer?.verb) this.#onHandedOver(answer.verb, answer.args)
+      if (answer?.verb && this.#isFirst(command)) this.#onHandedOver(answer.verb, answer.args)
       if (command.isKept) this.#write(others)
     })
     this.#waiting = others
+  }
+
+  /** A broker may say it again, and the core then answers as before: what is ours to do is begun once, by the counter. */
+  #isFirst({ envelope }: Waiting): boolean {
+    const { outbox } = this.#state
+    const { iss, ctr } = commandSchema.parse(unverifiedStatement(Buffer.from(envelope, 'base64')))
+    const counters = countersSchema.parse(JSON.parse(outbox.fact(BEGUN) ?? '{}'))
+    if (ctr <= (counters[iss] ?? 0)) return false
+    outbox.setFact(BEGUN, JSON.stringify({ ...counters, [iss]: ctr }))
+    return true
   }
 
   async #soon({ asked }: Waiting): Promise<void> {

@@ -19,6 +19,8 @@ const WARN_DAYS = [1, 7, 14, 30] as const
 const WARNED = 'certificate-warned'
 /** The serial number of the certificate that a signed command wants replaced. */
 const WANTED = 'certificate-unwanted'
+/** Of one that was promoted and not told of yet. */
+const UNTOLD = 'certificate-untold'
 
 export class CertificateRenewal {
   readonly #state: CourierState
@@ -56,7 +58,7 @@ export class CertificateRenewal {
   async #look(signal: AbortSignal): Promise<boolean> {
     const { nowMs, outbox } = this.#state
     const serving = await this.#serving()
-    this.#serialNumber = serving.serialNumber
+    this.#tellRenewed(serving)
     const isWanted = outbox.fact(WANTED) === serving.serialNumber
     if (!isWanted && !isRenewalDue(serving, nowMs())) return true
     return this.#renew(serving, signal)
@@ -69,15 +71,14 @@ export class CertificateRenewal {
   }
 
   async #renew(serving: SlotIdentity, signal: AbortSignal): Promise<boolean> {
-    const { identities, reports } = this.#state
+    const { identities, outbox, reports } = this.#state
     const proof = AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MS)])
     try {
       const fresh = await this.#proven(serving, proof)
+      // First: cut off right behind the promotion, the next life tells of it.
+      isStored(() => outbox.setFact(UNTOLD, fresh.serialNumber))
       await identities.promote(fresh.slot)
-      const { serialNumber, notAfterMs } = fresh
-      this.#serialNumber = serialNumber
-      const detail = { serial: serialNumber, notAfterMs }
-      reports.add({ type: 'cloud.certificate_renewed', message: 'renewed', detail })
+      this.#tellRenewed(fresh)
       return true
     } catch (error) {
       if (signal.aborted) return false
@@ -86,6 +87,15 @@ export class CertificateRenewal {
       reports.add({ type: 'cloud.certificate_failed', code, message, detail })
       return false
     }
+  }
+
+  #tellRenewed({ serialNumber, notAfterMs }: SlotIdentity): void {
+    const { outbox, reports } = this.#state
+    this.#serialNumber = serialNumber
+    if (outbox.fact(UNTOLD) !== serialNumber) return
+    const detail = { serial: serialNumber, notAfterMs }
+    reports.add({ type: 'cloud.certificate_renewed', message: 'renewed', detail })
+    isStored(() => outbox.setFact(UNTOLD, ''))
   }
 
   /** A new certificate in the slot that does not serve, accepted by a broker. One that no broker has judged yet is kept and tried again. */
