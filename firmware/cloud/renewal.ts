@@ -22,13 +22,19 @@ const WANTED = 'certificate-unwanted'
 /** Of one that was promoted and not told of yet. */
 const UNTOLD = 'certificate-untold'
 
+type Shared = Pick<CourierState, 'cloud' | 'identities' | 'identity' | 'unaccepted' | 'nowMs'> &
+  Pick<CourierState, 'outbox'> & {
+    readonly ports: Pick<CourierState['ports'], 'clock' | 'random'>
+    readonly reports: Pick<CourierState['reports'], 'add'>
+  }
+
 export class CertificateRenewal {
-  readonly #state: CourierState
+  readonly #state: Shared
   /** The certificate that serves, as it was seen last. */
   #serialNumber: string
   #wake = new AbortController()
 
-  constructor(state: CourierState) {
+  constructor(state: Shared) {
     this.#state = state
     this.#serialNumber = state.identity.serialNumber
   }

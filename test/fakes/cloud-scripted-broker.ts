@@ -2,12 +2,14 @@
 import { once } from 'node:events'
 import { createServer, type TLSSocket } from 'node:tls'
 import type { Test } from 'tap'
-import { createAuthority, issueClient, issueServer } from '../../fleet/ca.ts'
+import { type Authority, createAuthority, issueClient, issueServer } from '../../fleet/ca.ts'
 
 export const PACKET = { connect: 1, publish: 3, subscribe: 8, disconnect: 14 } as const
 
 export interface Packet {
   readonly type: number
+  /** The low half of the first byte. */
+  readonly flags: number
   readonly body: Buffer
   readonly socket: TLSSocket
 }
@@ -24,8 +26,11 @@ export const puback = (id: number): Buffer => Buffer.from([0x40, 2, id >> 8, id 
 export const idOf = ({ body }: Packet): number => body.readUInt16BE(2 + body.readUInt16BE(0))
 
 /** `onPacket` is told of each packet; `options` are those of openLink. */
-export async function scriptedBroker(t: Test, onPacket: (packet: Packet) => void) {
-  const authority = createAuthority('test', Date.now())
+export async function scriptedBroker(
+  t: Test,
+  onPacket: (packet: Packet) => void,
+  authority: Authority = createAuthority('test', Date.now()),
+) {
   const { certPem, keyPem } = issueServer(authority, ['localhost'], Date.now())
   const sockets = new Set<TLSSocket>()
   const server = createServer({ cert: certPem, key: keyPem }, socket => {
@@ -35,7 +40,12 @@ export async function scriptedBroker(t: Test, onPacket: (packet: Packet) => void
     socket.on('data', (chunk: Buffer) => {
       rest = Buffer.concat([rest, chunk])
       for (let cut = cutPacket(rest); cut; cut = cutPacket(rest)) {
-        onPacket({ type: cut.type, body: rest.subarray(cut.start, cut.end), socket })
+        onPacket({
+          type: cut.type,
+          flags: cut.flags,
+          body: rest.subarray(cut.start, cut.end),
+          socket,
+        })
         rest = rest.subarray(cut.end)
       }
     })
@@ -69,7 +79,7 @@ function cutPacket(bytes: Buffer) {
     if (byte < 0x80)
       return bytes.length < start + length
         ? undefined
-        : { type: (bytes[0] ?? 0) >> 4, start, end: start + length }
+        : { type: (bytes[0] ?? 0) >> 4, flags: (bytes[0] ?? 0) & 15, start, end: start + length }
   }
   return undefined
 }

@@ -50,6 +50,18 @@ test('ended while no SUBACK comes: the opening ends at once', async t => {
   await t.rejects(openLink({ ...options, signal: ending.signal }), { message: 'ending' })
 })
 
+test('a broker that answers no CONNECT is a timeout, so that the next endpoint is tried and nothing is taken for a refusal', async t => {
+  const { promise: asked, resolve } = Promise.withResolvers<void>()
+  const { options } = await scriptedBroker(t, () => resolve())
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  const opening = openLink(options)
+  await asked
+  mock.timers.tick(20_000)
+  mock.timers.reset()
+  await t.rejects(opening, { code: 'CLOUD_TIMEOUT' })
+})
+
 test('a broker that acknowledges nothing any more is given up after a minute', async t => {
   const { options, first } = await silent(t)
   await using link = await openLink(options)
