@@ -83,6 +83,8 @@ export interface CheckMode {
   readonly state: string
   /** Bytes that end it, whatever is queued: a soft reset, told by the greeting. */
   readonly leave: string
+  /** True for the halt by which a line is refused there. */
+  isRefusal(halt: string): boolean
 }
 
 /** One row of the table of dialects. */

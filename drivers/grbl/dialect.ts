@@ -6,12 +6,18 @@ import { defaultTuning } from '../tuning.ts'
 import { hearCounted } from '../window/counted.ts'
 import type { SendWindow } from '../window/send-window.ts'
 import { grblCodec } from './codec.ts'
+import { SOFT_LIMIT } from './codes.ts'
 import { parseGrblReply } from './replies.ts'
 
 const HOLD = '!'
 const SOFT_RESET = '\x18'
 /** `$C` (grbl/doc/markdown/interface.md): parses, moves and switches nothing. It is left by the reset that `$C` would make as well; only the byte needs no turn in the queue, and twice is once. */
-const CHECK_MODE: CheckMode = { enter: '$C', state: 'Check', leave: SOFT_RESET }
+const CHECK_MODE: CheckMode = {
+  enter: '$C',
+  state: 'Check',
+  leave: SOFT_RESET,
+  isRefusal: halt => halt.startsWith(`${SOFT_LIMIT} `),
+}
 
 function identityOf(
   dialect: DialectName,

@@ -1,6 +1,7 @@
 /** The words grbl 1.1 and grblHAL answer with. Pure. */
 import type { Position } from '../controller.ts'
 import { PLAIN_OK, type Reply, START } from '../reply.ts'
+import { explained } from './codes.ts'
 
 const VERSION = /^\[VER:([^:\]]*)/
 const OPTIONS = /^\[OPT:([^,\]]*),(\d+),(\d+)/
@@ -13,8 +14,9 @@ export function parseGrblReply(line: string): Reply {
   if (text === 'ok') return PLAIN_OK
   if (text === '') return { kind: 'echo', text }
   if (text.startsWith('<')) return parseStatus(text)
-  if (text.startsWith('error:')) return { kind: 'refused', text, isAcknowledgement: true }
-  if (text.startsWith('ALARM:')) return { kind: 'fatal', text }
+  if (text.startsWith('error:'))
+    return { kind: 'refused', text: explained(text), isAcknowledgement: true }
+  if (text.startsWith('ALARM:')) return { kind: 'fatal', text: explained(text) }
   if (/^Grbl(?:HAL)? \d/i.test(text)) return START
   if (text.startsWith('[')) return parseFeedback(text)
   return { kind: 'message', text }

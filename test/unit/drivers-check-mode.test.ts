@@ -3,6 +3,7 @@ import t from 'tap'
 import { grbl } from '../../drivers/grbl/dialect.ts'
 import { inCheckMode } from '../../drivers/shell/check-mode.ts'
 import { Conversation } from '../../drivers/shell/conversation.ts'
+import { Feed } from '../../drivers/shell/feed.ts'
 import { Health } from '../../drivers/shell/health.ts'
 import { hearCounted } from '../../drivers/window/counted.ts'
 import { fakeClock } from '../fakes/core-clock.ts'
@@ -81,6 +82,22 @@ t.test('whoever left the mode without a word heard is reset before it moves far'
   await say('<Run|WPos:0,0,0>')
   t.match(outcome(), { code: 'DRIVER_RESET', message: /check mode: it is in Run/ })
   t.equal(written.at(-1), '\x18')
+})
+
+t.test('a soft limit halts where a line is refused, and is told as such', async t => {
+  const { conversation, say, outcome } = await entering(async () => {
+    const lines = ['G1 X1', 'G1 X999'].map((text, i) => ({ line: 7 + i, text }))
+    const feed = new Feed({ next: () => lines.shift() }, () => undefined)
+    conversation.feed(feed)
+    await feed.finished
+    return 'checked'
+  })
+  await say('<Check|WPos:0,0,0>')
+  await say('ok', 'ALARM:2')
+  t.match(outcome(), {
+    ...{ code: 'DRIVER_COMMAND_REFUSED', line: 8 },
+    message: 'line 8: ALARM:2 (the target is outside its travel)',
+  })
 })
 
 t.test('a board that greets no reset is given up', async t => {
