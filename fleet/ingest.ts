@@ -22,6 +22,7 @@ import type { Clock } from '#lib/clock.ts'
 import { signStatement } from '#lib/dsse.ts'
 import type { SigningKey } from '#mpf'
 import { BatchProof } from './batch-proof.ts'
+import { isStaleDeath } from './deaths.ts'
 import { FleetError } from './errors.ts'
 import { entryOf, extendLog, type Head, logOf, openHead, proveHead } from './prove.ts'
 import { RequestQueues } from './request-queues.ts'
@@ -154,6 +155,7 @@ export class Ingest {
   #tell(device: string, name: string, value: unknown): void {
     const { store, clock } = this.#options
     const atMs = clock.wallMs()
+    if (name === 'state' && isStaleDeath(value, store.fact(device, 'state'))) return
     if (name === 'birth') this.#proof.expectBirth(value, device, atMs)
     store.setFact(device, name, atMs, value)
   }

@@ -36,6 +36,7 @@ export class CloudLink {
   readonly #state: CourierState
   pump: EventsPump | undefined
   #link: Link | undefined
+  #opened = 0
   #presence: Presence | undefined
 
   readonly #transfers: Transfers | undefined
@@ -142,16 +143,17 @@ export class CloudLink {
     if (!identity)
       throw new CloudError('CLOUD_TLS_OWN_EXPIRED', 'no slot has a certificate that is still valid')
     this.#state.identity = identity
+    this.#opened += 1
+    const topic = topicOf(identity.device, 'state')
+    const death = { online: false, session, link: this.#opened }
     return openLink({
       ...endpoint,
       ...{ ca, identity, protocol, signal },
       clientId: identity.device,
       sessionExpiryS: SESSION_EXPIRY_S,
-      will: {
-        topic: topicOf(identity.device, 'state'),
-        payload: JSON.stringify({ online: false, session }),
-        delayS: WILL_DELAY_S,
-      },
+      will: { topic, payload: JSON.stringify(death), delayS: WILL_DELAY_S },
+      // At once, and not to be taken for a fault.
+      goodbye: { topic, payload: JSON.stringify({ ...death, planned: true }), isRetained: true },
       subscriptions: deviceTopics(identity.device),
       onMessage: (topic, payload) => this.#take(topic, payload),
     })
@@ -165,7 +167,7 @@ export class CloudLink {
     reports.add({ type: 'cloud.connected', message: 'session opened', detail })
     this.#link = link
     const presence = new Presence(this.#state, {
-      ...{ link, identity },
+      ...{ link, identity, number: this.#opened },
       onRefused: error => this.#refused(error),
     })
     this.#presence = presence

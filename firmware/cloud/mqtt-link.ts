@@ -35,6 +35,8 @@ export interface LinkOptions extends SocketOptions {
   readonly protocol: 5 | 4
   readonly sessionExpiryS: number
   readonly will?: Will
+  /** Published before we end the link; while the broker lets us not, the will is. */
+  readonly goodbye?: Publication
   readonly subscriptions: readonly string[]
   /**
    * Messages one at a time, in order; the broker's flow control holds the rest. Must not reject, and must not wait for a
@@ -99,6 +101,7 @@ class LinkOpening {
   #isOurs = false
   #isAnswered = false
   #isClosed = false
+  #ending: Promise<void> | undefined
   /** Of publishes without an acknowledgement: a link that has ended leaves none hanging. */
   readonly #unsettled = new Set<(error: CloudError) => void>()
 
@@ -161,7 +164,10 @@ class LinkOpening {
       window,
       publish: publication => slots.within(() => this.#publish(publication)),
       closed: this.#closed.promise,
-      [Symbol.asyncDispose]: () => this.#end(),
+      [Symbol.asyncDispose]: () => {
+        this.#ending ??= this.#end(slots)
+        return this.#ending
+      },
     }
   }
 
@@ -233,12 +239,13 @@ class LinkOpening {
     this.#closed.resolve(this.#isOurs ? undefined : (this.#cause ?? this.#lost()))
   }
 
-  async #end(): Promise<void> {
+  async #end(slots: LinkWindow): Promise<void> {
     this.#isOurs = true
-    const { protocol, will } = this.#options
+    const { protocol, will, goodbye } = this.#options
     const farewell = protocol === 5 && will?.isLastWord ? { reasonCode: DISCONNECT_WITH_WILL } : {}
     // mqtt.js waits for every acknowledgement, however long; of a client that is closed already it says nothing.
     const timer = setTimeout(() => this.#socket.destroy(), FAREWELL_MS)
+    if (goodbye) await slots.within(() => this.#publish(goodbye)).catch(() => undefined)
     if (!this.#isClosed)
       await Promise.race([
         this.#client.endAsync(false, farewell).catch(() => undefined),

@@ -51,6 +51,8 @@ export function isHeadDue(log: LogNow, told: ToldHead | undefined): boolean {
 
 export interface PresenceParts {
   readonly link: Link
+  /** Which session of this courier's life: its death is told from that of an earlier one. */
+  readonly number: number
   /** What the link was opened with. */
   readonly identity: SlotIdentity
   readonly onRefused: (error: CloudError) => void
@@ -58,18 +60,15 @@ export interface PresenceParts {
 
 export class Presence {
   readonly #state: CourierState
-  readonly #link: Link
-  readonly #identity: SlotIdentity
-  readonly #onRefused: (error: CloudError) => void
+  readonly #parts: PresenceParts
   #bornAtMs = Number.NEGATIVE_INFINITY
   #isBirthDue = false
   #dirty = Promise.withResolvers<void>()
+  #asked = Promise.withResolvers<void>()
 
   constructor(state: CourierState, parts: PresenceParts) {
     this.#state = state
-    this.#link = parts.link
-    this.#identity = parts.identity
-    this.#onRefused = parts.onRefused
+    this.#parts = parts
   }
 
   /** Something the state shows may have changed. */
@@ -80,13 +79,18 @@ export class Presence {
   /** Not at once: a handler of messages never waits for a publish. */
   bearAgain(): void {
     this.#isBirthDue = true
-    this.#dirty.resolve()
+    this.#asked.resolve()
   }
 
-  /** Tells until the signal aborts; the end of a link tells nothing, its will does. */
+  /** Tells until the signal aborts; the end of a link is told by its goodbye, or its will. */
   async run(signal: AbortSignal): Promise<void> {
-    signal.addEventListener('abort', () => this.changed(), { once: true })
+    const onAbort = () => {
+      this.#dirty.resolve()
+      this.#asked.resolve()
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
     await Promise.all([
+      this.#tellBirths(signal),
       this.#tellState(signal),
       this.#tellHead(signal),
       this.#tellInventory(signal),
@@ -95,35 +99,32 @@ export class Presence {
 
   async birth(): Promise<void> {
     const { config, cloud, identity, boot, session, view, ports, trust } = this.#state
-    const nowMs = ports.clock.nowMs()
-    if (nowMs - this.#bornAtMs < REBIRTH_MS) return
-    this.#bornAtMs = nowMs
+    const { link, number, identity: shown } = this.#parts
+    this.#bornAtMs = ports.clock.nowMs()
     const { serial, tenant, profile } = config.printer
     await this.#publish('birth', {
       v: 1,
       ...{ dev: identity.device, serial, tenant, model: profile.model, boot, session },
+      ...{ link: number, protocol: link.protocol },
       ...{ courier: ports.version, core: view?.version ?? null, region: cloud.region },
       ...{ tier: cloud.tier, trustEpoch: trust.epoch, at: Math.trunc(this.#state.nowMs()) },
       clk: view?.clock.quality ?? 'unknown',
       dictionary: dictionaryOf(cloud.tier),
       certificate: {
-        ...{ serial: this.#identity.serialNumber, notAfterMs: this.#identity.notAfterMs },
-        pem: this.#identity.cert,
+        ...{ serial: shown.serialNumber, notAfterMs: shown.notAfterMs },
+        pem: shown.cert,
       },
     })
   }
 
-  /** Retained state with every change; the supervisor's end publishes nothing, the will does. */
+  /** Retained state with every change. */
   async #tellState(signal: AbortSignal): Promise<void> {
     let last = ''
     while (!signal.aborted) {
       this.#dirty = Promise.withResolvers()
-      const isBirthDue = this.#isBirthDue
-      this.#isBirthDue = false
-      if (isBirthDue) await this.birth()
       const { view, session, outbox } = this.#state
       const text = JSON.stringify({
-        ...{ online: true, session, state: view?.state ?? 'unknown' },
+        ...{ online: true, session, link: this.#parts.number, state: view?.state ?? 'unknown' },
         ...{ job: view?.job?.id ?? null, percent: Math.trunc(view?.job?.progress.percent ?? 0) },
         degraded: [
           ...(outbox.isEventStoreFull ? ['INTAKE_EVENTS_FULL'] : []),
@@ -133,6 +134,19 @@ export class Presence {
       if (text !== last) await this.#publish('state', JSON.parse(text), true)
       last = text
       await this.#dirty.promise
+    }
+  }
+
+  /** One that was just told is told again a little later: whoever asks may not have got it. */
+  async #tellBirths(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#state.ports
+    while (!signal.aborted) {
+      this.#asked = Promise.withResolvers()
+      if (!this.#isBirthDue) await this.#asked.promise
+      const waitMs = this.#bornAtMs + REBIRTH_MS - clock.nowMs()
+      if (waitMs > 0) await clock.sleep(waitMs, signal).catch(() => undefined)
+      this.#isBirthDue = false
+      if (!signal.aborted) await this.birth()
     }
   }
 
@@ -188,11 +202,11 @@ export class Presence {
   ): Promise<boolean> {
     const topic = topicOf(this.#state.identity.device, name)
     try {
-      await this.#link.publish({ topic, payload: JSON.stringify(value), isRetained })
+      await this.#parts.link.publish({ topic, payload: JSON.stringify(value), isRetained })
       return true
     } catch (error) {
       if (!(error instanceof CloudError)) throw error
-      if (error.code !== 'CLOUD_LOST') this.#onRefused(error)
+      if (error.code !== 'CLOUD_LOST') this.#parts.onRefused(error)
       return false
     }
   }
