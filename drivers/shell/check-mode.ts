@@ -1,7 +1,6 @@
 /** The firmware's own dry run: into its check mode, proven by its status, and out again by a reset, whatever happened there. */
-import type { CheckMode, Dialect } from '../dialect.ts'
+import type { Dialect } from '../dialect.ts'
 import { DriverError } from '../errors.ts'
-import { entryOf } from '../window/send-window.ts'
 import type { Conversation } from './conversation.ts'
 
 /** Reports carry no check: one that came damaged is asked for again. */
@@ -26,24 +25,9 @@ export async function inCheckMode<T>(
     await expectState(conversation, checkMode.state)
     conversation.statusDesk.isChecking = true
     return await body()
-  } catch (error) {
-    throw refusalOf(error, conversation, checkMode) ?? error
   } finally {
     await conversation.restart(checkMode.leave)
   }
-}
-
-/** A soft limit halts the firmware instead of refusing the line; where nothing moves that is the same. */
-function refusalOf(
-  error: unknown,
-  { window }: Conversation,
-  { isRefusal }: CheckMode,
-): DriverError | undefined {
-  const owner = entryOf(window, window.acked + 1)?.owner
-  const isHalt = error instanceof DriverError && error.code === 'DRIVER_HALTED'
-  if (!isHalt || !isRefusal(error.message) || owner?.kind !== 'program') return undefined
-  const { line } = owner
-  return new DriverError('DRIVER_COMMAND_REFUSED', `line ${line}: ${error.message}`, { line })
 }
 
 /** Nothing checks what the controller received: a damaged command may have been another. */

@@ -126,7 +126,7 @@ export class Conversation {
   /** Takes one line of the controller. */
   onLine(line: string): void {
     if (this.#failure) return
-    const reply = this.#dialect.parseReply(line)
+    const reply = this.statusDesk.reread(this.#dialect.parseReply(line))
     const before = this.window.acked
     // An answer belongs to the command that is being executed: the oldest one not acknowledged.
     collectReply(entryOf(this.window, this.window.acked + 1)?.owner, line, reply)

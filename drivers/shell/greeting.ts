@@ -35,6 +35,8 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
   let halted: DriverError | undefined
   let wake = new AbortController()
   let link: SerialLink | undefined
+  /** Its reset is asked for and not heard yet. */
+  let isCuring = false
   const hear = (what: Heard): void => {
     heard = what
     wake.abort()
@@ -66,6 +68,8 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
       const reply = parseReply(line)
       const cure = opening.cure?.(reply)
       if (cure !== undefined) link?.write(cure)
+      if (cure !== undefined || reply.kind === 'start' || reply.kind === 'status')
+        isCuring = cure !== undefined
       if (reply.kind === 'fatal') halted = new DriverError('DRIVER_HALTED', reply.text)
       if (reply.kind === 'start') hear('start')
       else if (opening.isAnswer(reply)) hear('answer')
@@ -82,7 +86,7 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
         link.write(opening.bytes)
         if ((await listen(tuning.handshakeRetryMs, options)) !== 'answer') continue
         if (opening.needsQuiet) await fallQuiet(options)
-        return
+        if (!isCuring) return
       }
       if (halted) throw halted
       throw lines > 0

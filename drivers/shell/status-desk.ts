@@ -60,6 +60,14 @@ export class StatusDesk {
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(status)
   }
 
+  /** A soft limit halts the firmware; where nothing moves, a line is refused by it. */
+  reread(reply: Reply): Reply {
+    const { checkMode } = this.#options.dialect
+    if (!this.isChecking || reply.kind !== 'fatal') return reply
+    const { text } = reply
+    return checkMode?.isRefusal(text) ? { kind: 'refused', text, isAcknowledgement: true } : reply
+  }
+
   /** The fault that a report is while the controller should only check. */
   faultOf(reply: Reply): DriverError | undefined {
     if (!this.isChecking || reply.kind !== 'status') return undefined

@@ -85,7 +85,7 @@ t.test('whoever left the mode without a word heard is reset before it moves far'
 })
 
 t.test('a soft limit halts where a line is refused, and is told as such', async t => {
-  const { conversation, say, outcome } = await entering(async () => {
+  const { clock, conversation, written, say, outcome } = await entering(async () => {
     const lines = ['G1 X1', 'G1 X999'].map((text, i) => ({ line: 7 + i, text }))
     const feed = new Feed({ next: () => lines.shift() }, () => undefined)
     conversation.feed(feed)
@@ -94,6 +94,12 @@ t.test('a soft limit halts where a line is refused, and is told as such', async 
   })
   await say('<Check|WPos:0,0,0>')
   await say('ok', 'ALARM:2')
+  await clock.advance(500)
+  t.equal(written.at(-1), '!', 'grbl says so for half a second, and forgets a reset meanwhile')
+  await clock.advance(100)
+  t.equal(written.at(-1), '\x18')
+  await say('ok', GREETING)
+  t.equal(conversation.failure, undefined)
   t.match(outcome(), {
     ...{ code: 'DRIVER_COMMAND_REFUSED', line: 8 },
     message: 'line 8: ALARM:2 (the target is outside its travel)',

@@ -174,3 +174,28 @@ t.test('a controller that halts instead of answering is told as halted', async t
     await clock.advance(Math.max(tuning.greetingMs, tuning.handshakeRetryMs))
   await refused
 })
+
+t.test('a board found in check mode is opened only once it has greeted its reset', async t => {
+  const clock = fakeClock()
+  const { tuning } = grbl
+  const written: string[] = []
+  const link = fakeLink(written)
+  let isDone = false
+  const greeting = createGreeting(grbl)
+  const greeted = greeting.run({ clock, tuning, dialect: grbl, link, signal: never }).then(() => {
+    isDone = true
+  })
+  await clock.advance(tuning.greetingMs)
+  greeting.onLine('ok')
+  await clock.advance(0)
+  greeting.onLine('<Check|MPos:0.000,0.000,0.000|FS:0,0>')
+  t.equal(written.at(-1), '\x18')
+  for (let quiet = 0; quiet < 4; quiet++) await clock.advance(tuning.quietMs)
+  t.notOk(isDone, 'its greeting is still on the way')
+  greeting.onLine("Grbl 1.1h ['$' for help]")
+  await clock.advance(tuning.handshakeRetryMs)
+  greeting.onLine('ok')
+  for (let quiet = 0; quiet < 4; quiet++) await clock.advance(tuning.quietMs)
+  t.ok(isDone)
+  await greeted
+})
