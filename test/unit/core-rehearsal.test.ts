@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { DriverError } from '#drivers'
 import { MpfError } from '#mpf'
 import { CoreError } from '../../firmware/core/errors.ts'
+import { recover } from '../../firmware/core/recovery.ts'
 import {
   type Bench,
   type BenchOptions,
@@ -134,6 +135,16 @@ t.test('the end of the core ends it, and the job is there in the next life', asy
   await b.engine.close()
   untouched(t, b, 'JOB_INTERRUPTED')
   t.match(b.journal.job('aa'), { state: 'ready', use: null })
+})
+
+t.test('a core that was killed in it finds the job ready, and nothing to make up for', async t => {
+  await using b = await bench()
+  await b.engine.start('aa')
+  const before = b.types()
+  await recover(b, new AbortController().signal)
+  t.strictSame(b.types(), before)
+  t.match(b.journal.job('aa'), { state: 'ready', use: null })
+  t.strictSame((await b.spool.contents()).ids, ['aa'])
 })
 
 t.test(
