@@ -233,8 +233,10 @@ class LinkOpening {
   }
 
   #close(): void {
+    if (this.#isClosed) return
     this.#isClosed = true
     this.#socket.destroy()
+    clearTimeout(this.#ackWatch)
     for (const reject of this.#unsettled) reject(new CloudError('CLOUD_LOST', this.#endpoint))
     this.#closed.resolve(this.#isOurs ? undefined : (this.#cause ?? this.#lost()))
   }
@@ -252,8 +254,7 @@ class LinkOpening {
         this.#closed.promise,
       ])
     clearTimeout(timer)
-    this.#socket.destroy()
-    this.#closed.resolve(undefined)
+    this.#close()
   }
 }
 

@@ -63,7 +63,6 @@ export class SparkplugFace {
           if (!session) return
           onLink?.(link)
           await this.#tell(link, session, ended)
-          if (signal.aborted) await link.publish(session.death(clock.wallMs()))
         },
         onRefused: async error => onRefused?.(error),
       },
@@ -76,12 +75,15 @@ export class SparkplugFace {
     where: Endpoint & { readonly protocol: 5 | 4; readonly signal: AbortSignal },
   ): Promise<Link> {
     const { node, ca, identity, clock } = this.#options
-    const { topic, payload } = session.death(clock.wallMs())
+    const goodbye = session.death(clock.wallMs())
+    const { topic, payload } = goodbye
     return openLink({
       ...where,
       ...{ ca, identity, clientId: `sparkplug-${node.group}-${node.edge}` },
       sessionExpiryS: 0,
       will: { topic, payload, delayS: 0, isRetained: false, isLastWord: true },
+      // MQTT 3.1.1 has no DISCONNECT that leaves the will.
+      ...(where.protocol === 4 && { goodbye }),
       subscriptions: [commandTopic(node)],
       onMessage: async (_topic, command) => {
         this.#isRebirthDue ||= isRebirthRequest(command)
