@@ -35,6 +35,7 @@ export async function scriptedBroker(
   const sockets = new Set<TLSSocket>()
   const server = createServer({ cert: certPem, key: keyPem }, socket => {
     sockets.add(socket)
+    socket.setNoDelay(true)
     socket.on('error', () => socket.destroy())
     let rest = Buffer.alloc(0)
     socket.on('data', (chunk: Buffer) => {

@@ -1,5 +1,7 @@
 /** A broker that stops answering at each step of a link: nothing waits for it for ever, and nothing exceeds its window. */
 import { mock } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { type Test, test } from 'tap'
 import { MAX_WINDOW, openLink } from '../../firmware/cloud/mqtt-link.ts'
 import { superviseLink } from '../../firmware/cloud/supervisor.ts'
@@ -112,6 +114,26 @@ test('a session that was ended while its link was opened does not begin', async 
     ending.signal,
   )
   t.ok(isEnded)
+})
+
+test('what was acknowledged is forgotten: a link that lasts for months does not grow with its publishes', async t => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const { options } = await scriptedBroker(t, packet => {
+    welcome(packet)
+    if (packet.type === PACKET.publish) packet.socket.write(puback(idOf(packet)))
+  })
+  await using link = await openLink(options)
+  const publish = async (times: number) => {
+    for (let done = 0; done < times; done += 10)
+      await Promise.all(Array.from({ length: 10 }, () => link.publish(publication)))
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+  const before = await publish(2000)
+  const perPublish = ((await publish(10_000)) - before) / 10_000
+  // One closure and one promise kept for each are some hundred bytes.
+  t.ok(perPublish < 150, `${Math.round(perPublish)} bytes kept of each`)
 })
 
 for (const [announced, window] of [
