@@ -85,7 +85,8 @@ export class Transfers {
   async offered(offer: OfferStatement): Promise<void> {
     const records = await this.#loaded()
     if (records.get(offer.offer)) return
-    const waiting = records.in('coming').length
+    // Also what the core has not taken yet: the drop directory is bounded too.
+    const waiting = records.in('coming').length + records.in('dropped').length
     if (offer.exp * 1000 < this.#options.nowMs()) throw new CloudError('CLOUD_OFFER', 'expired')
     if (offer.sizeBytes > this.#options.maxFileBytes || offer.frontBytes > offer.sizeBytes)
       throw new CloudError('CLOUD_OFFER', `${offer.sizeBytes} bytes`)
