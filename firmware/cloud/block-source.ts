@@ -5,6 +5,9 @@ import { HttpsBlocks } from './https-blocks.ts'
 import type { Identity } from './tls-socket.ts'
 import type { BlockRequest, OfferStatement } from './wire.ts'
 
+/** Downloads at a time; two are usual. A server that trickles is asked again and again, and must not gather them. */
+export const MOST_DOWNLOADS = 8
+
 export interface BlockSourceOptions {
   readonly identity: () => Identity
   /** PEM: the pinned authorities. */
@@ -22,6 +25,7 @@ export class BlockSource implements Disposable {
   readonly #https = new HttpsBlocks()
   /** The one offer that is on its way has a URL that failed. */
   #failed = ''
+  #downloads = 0
 
   constructor(options: BlockSourceOptions) {
     this.#options = options
@@ -35,6 +39,7 @@ export class BlockSource implements Disposable {
   async ask(ranges: BlockRequest['ranges'], { offer, url }: OfferStatement): Promise<boolean> {
     if (url === undefined || this.#failed === offer)
       return this.#options.publish({ v: 1, offer, ranges })
+    if (this.#downloads >= MOST_DOWNLOADS) return false
     // Beside the caller: the next ranges are asked for while these come.
     void this.#download(ranges, offer, url)
     return true
@@ -42,6 +47,7 @@ export class BlockSource implements Disposable {
 
   async #download(ranges: BlockRequest['ranges'], offer: string, url: string): Promise<void> {
     const { ca, identity, take, onFailed } = this.#options
+    this.#downloads += 1
     try {
       const source = { url, ca: await ca(), identity: identity() }
       for (const range of ranges)
@@ -53,6 +59,8 @@ export class BlockSource implements Disposable {
       if (this.#failed === offer) return
       this.#failed = offer
       onFailed(error, offer)
+    } finally {
+      this.#downloads -= 1
     }
   }
 }
