@@ -22,6 +22,7 @@ export {
   issueServer,
 } from './ca.ts'
 export { awaitAnswer, type CommandRequest, signCommand } from './commands.ts'
+export { isStaleDeath } from './deaths.ts'
 export { type DownloadOptions, startDownloadServer } from './download-server.ts'
 export { FLEET_ERROR_CODES, FleetError, type FleetErrorCode } from './errors.ts'
 export { type EstOptions, startEstServer } from './est-server.ts'
