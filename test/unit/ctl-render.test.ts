@@ -101,6 +101,12 @@ test('says how a print ended', async t => {
   )
 })
 
+test('what is wrong although prints go on stands on the page of the printer, with where to read on', async t => {
+  const lines = renderStatus(printerView({ alarms: ['CLOUD_STORE', 'INTAKE_EVENTS_FULL'] }), wide)
+  t.match(lines[2], /^alarm +CLOUD_STORE {2}\[mpfctl explain CLOUD_STORE\]/)
+  t.match(lines[3], /^alarm +INTAKE_EVENTS_FULL/)
+})
+
 test('shows the printer on one page', async t => {
   t.same(
     renderStatus(printerView(), wide),
