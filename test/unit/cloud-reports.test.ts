@@ -28,3 +28,24 @@ test('a topic of 60 KB of control characters is told, cut short', async t => {
   await reports.run(core as unknown as CoreClient, ending.signal)
   t.match(told, [{ type: 'cloud.forged', message: /^\?{256}$/, detail: { topic: /^\?{256}$/ } }])
 })
+
+test('what is wrong is told at each connection to a core, also that nothing is, and again when it changes', async t => {
+  const reports = new Reports(fakeClock())
+  const told: unknown[] = []
+  const life = async (during: () => void) => {
+    const ending = new AbortController()
+    const request = async (method: string, params: unknown) => {
+      t.equal(method, 'cloud.alarms')
+      // One that comes while the core is being told is not forgotten.
+      if (told.push(params) % 2 === 1) during()
+      else ending.abort()
+      return params
+    }
+    const core = { request, isEnded: false } as unknown as CoreClient
+    await reports.run(core, ending.signal)
+  }
+  await life(() => reports.alarm(['CLOUD_STORE']))
+  await life(() => reports.alarm([]))
+  const [none, full] = [{ codes: [] }, { codes: ['CLOUD_STORE'] }]
+  t.same(told, [none, full, full, none])
+})
