@@ -66,8 +66,9 @@ export class Commands {
     if (bytes.length > MAX_ENVELOPE_BYTES)
       throw new CloudError('CLOUD_MALFORMED', `a command of ${bytes.length} bytes`)
     const envelope = Buffer.from(bytes).toString('base64')
-    const isThere = this.#waiting.some(each => each.envelope === envelope)
-    if (isThere || this.#waiting.length >= MOST_WAITING) return
+    if (this.#waiting.some(each => each.envelope === envelope)) return
+    if (this.#waiting.length >= MOST_WAITING)
+      throw new CloudError('CLOUD_FLOOD', `${MOST_WAITING} commands wait for the core already`)
     const command = waiting(envelope, false)
     this.#waiting = [...this.#waiting, command]
     this.#news.resolve()

@@ -91,7 +91,8 @@ test('what the core cannot answer is dropped, and no more than sixteen are kept'
     await take('poison')
   }
   const { take, serve } = desk(t, path)
-  for (let number = 0; number < 20; number += 1) await take(`number-${number}`)
+  for (let number = 0; number < 16; number += 1) await take(`number-${number}`)
+  await t.rejects(take('number-16'), { code: 'CLOUD_FLOOD' }, 'and that is told')
   await using _ = serve(core('answers'))
   await turns()
   t.equal(answered.length, 16)
