@@ -62,7 +62,10 @@ export class Outbox implements Disposable {
     try {
       this.#database = new DatabaseSync(path, { timeout: 2000 })
       chmodSync(path, 0o600)
-      this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+      // Pages of a new file are small: each that changes is written whole, to flash.
+      this.#database.exec(
+        'PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL',
+      )
       this.#database.exec(SCHEMA)
       for (const stream of STREAMS) this.#openStream(stream)
     } catch (cause) {

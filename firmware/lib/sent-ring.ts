@@ -21,7 +21,9 @@ export class SentRing implements Disposable {
   constructor(path: string) {
     this.#database = new DatabaseSync(path, { timeout: 2000 })
     chmodSync(path, 0o600)
-    this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF')
+    this.#database.exec(
+      'PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF',
+    )
     this.#database.exec(SCHEMA)
   }
 
