@@ -57,6 +57,7 @@ export const OCSF_ROWS: Readonly<Record<string, OcsfRow>> = {
   'job.received': { e: 'E16', class: 1001, activity: 1, severity: 1 },
   'job.admitted': { e: 'E18', class: 1001, activity: 11, severity: 1 },
   'admission.refused': { e: 'E17', class: 2004, activity: 1, severity: 4, disposition: 25 },
+  'job.waiting': print(1),
   'job.rehearsed': print(1),
   'job.rehearsal_failed': print(3),
   'job.started': print(1),

@@ -199,17 +199,17 @@ async function closeAtEnd(engine: PrintEngine, signal: AbortSignal): Promise<voi
 
 /** What follows from a decision: a refused file leaves the spool; an admitted one prints if the policy says so. */
 async function afterAdmission(parts: Parts, engine: PrintEngine, job: JobRecord): Promise<void> {
-  const { ports, settings } = parts
+  const { journal, settings } = parts
   if (isFinal(job.state)) releaseFile(parts, job.id)
-  const isWanted = job.state === 'ready' && settings.policy('autoStart') === 'start'
-  if (!isWanted || engine.isBusy) return
+  if (job.state !== 'ready' || settings.policy('autoStart') !== 'start') return
   try {
     await engine.start(job.id)
   } catch (error) {
     const isRefusal =
       error instanceof CoreError || error instanceof MpfError || error instanceof DriverError
     if (!isRefusal || error.code === 'JOURNAL_WRITE') throw error
-    ports.log.warn({ job: job.id, code: error.code }, 'not started by itself')
+    const { code, message } = error
+    journal.record({ type: 'job.waiting', job: job.id, code, message })
   }
 }
 

@@ -54,6 +54,10 @@ t.test('resumed after a SIGKILL, the part has every move exactly once', async t 
   const { journal, engine } = core
   const [job] = journal.jobs(['interrupted'])
   t.match(job, { state: 'interrupted', use: 1, message: /at most 4 s/ })
+  await writeFile(join(printer.stick, 'another.mpf'), await seal(printer, program(10)))
+  const waiting = await untilEvent(journal, ({ type }) => type === 'job.waiting')
+  t.match(waiting, { code: 'PRINTER_BUSY', message: /interrupted print/ })
+  t.equal(journal.job(waiting.job ?? '').state, 'ready')
   let connections = 0
   await untilEvent(journal, ({ type }) => type === 'printer.connected' && ++connections === 2)
   await engine.resume()

@@ -47,6 +47,10 @@ export const EVENTS = {
     severity: 'warning',
     when: 'A check failed; the job will not be printed.',
   },
+  'job.waiting': {
+    severity: 'notice',
+    when: 'A job that was to start by itself did not: its code says why. It stays `ready` and waits for a person.',
+  },
   'job.rehearsed': {
     severity: 'info',
     when: "The controller took every line of the program in its check mode; nothing moved, and the print's own start follows.",
