@@ -232,6 +232,6 @@ test('after a wipe the raw image of the file system holds no part of a key', asy
     t.equal(await holds(share), 0)
     on.close()
   } finally {
-    await run('umount', [mount])
+    await run('umount', ['-l', mount])
   }
 })
