@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { type Fleet, type Printer, printer } from '../test/fakes/cloud-bench.ts'
-import { prioritise } from './priorities.ts'
+import { prioritise, prioritiseHardware } from './priorities.ts'
 import { type Board, startBoard } from './streaming-rivals.ts'
 
 export interface BoardConditions {
@@ -88,8 +88,8 @@ export class ConnectedPrinter implements AsyncDisposable {
     const core = spawn(join(options.programs, 'mpfd'), ['--config', place('config.json')], {
       stdio: ['ignore', 'ignore', 'inherit'],
     })
-    // The board is hardware: nothing here may make it late.
-    for (const pid of [core.pid, board.pid]) prioritise(pid ?? 0, 'mpfd')
+    prioritise(core.pid ?? 0, 'mpfd')
+    prioritiseHardware(board.pid)
     stack.defer(async () => {
       core.kill('SIGKILL')
       if (core.exitCode === null && core.signalCode === null) await once(core, 'exit')

@@ -138,7 +138,7 @@ export interface LatencyPercentiles {
 
 /** What the link has done since it opened, beyond the plain counters. */
 export interface StreamStatistics extends LinkStatistics {
-  /** From the read that brought an acknowledgement to the write it made room for. */
+  /** From the read that brought an acknowledgement to the call of the write it made room for. */
   readonly okToWrite: LatencyPercentiles
   /** Share of the wire's capacity used for sending while a program was streamed; `undefined` before the first one. */
   readonly wireUtilisation: number | undefined

@@ -35,7 +35,6 @@ export class Conversation {
   readonly outbox: Outbox
   readonly #options: ConversationOptions
   readonly #dialect: Dialect
-  readonly #clock: Clock
   readonly #health: Health
   readonly #sender: Sender
   readonly #repair: Repair
@@ -52,7 +51,6 @@ export class Conversation {
 
   constructor(options: ConversationOptions) {
     this.#options = options
-    this.#clock = options.clock
     this.#dialect = options.dialect
     this.#health = options.health
     this.window = createWindow(options.tuning, options.dialect.rules)
@@ -61,6 +59,7 @@ export class Conversation {
       window: this.window,
       outbox: this.outbox,
       link: options.link,
+      clock: options.clock,
       onPump: () => this.#announceAcked(),
       onResumed: () => this.progress.moved(),
     })
@@ -136,9 +135,9 @@ export class Conversation {
     this.#publish(reply)
   }
 
-  /** Every line of one read was taken: writes what they made room for. */
+  /** Every line of one read was taken: writes what they made room for. Latency ends where the kernel is called: whom it runs next is its own affair. */
   onBatch(readAtMs: number): void {
-    if (this.#sender.pump()) this.#health.okToWrite.record(this.#clock.nowMs() - readAtMs)
+    if (this.#sender.pump()) this.#health.okToWrite.record(this.#sender.sentAtMs - readAtMs)
   }
 
   /** The kernel takes bytes again. */

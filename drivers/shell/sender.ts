@@ -1,4 +1,5 @@
 /** The mouth of a conversation: writes what the outbox lets go, when the kernel takes it and a port is there. */
+import type { Clock } from '#lib/clock.ts'
 import type { SerialLink } from '../serial-link.ts'
 import { inFlightLines, type SendWindow } from '../window/send-window.ts'
 import type { Outbox } from './outbox.ts'
@@ -8,6 +9,7 @@ export interface SenderOptions {
   readonly window: SendWindow<Owner>
   readonly outbox: Outbox
   readonly link: SerialLink
+  readonly clock: Clock
   /** Called before lines are looked for. */
   readonly onPump: () => void
   /** Lines are about to be written although none was in flight. */
@@ -23,6 +25,8 @@ export class Sender {
   #isPumpDue = false
   #isPaused = false
   #isEnded = false
+  /** When the last lines were handed to the kernel, in milliseconds of the clock. */
+  sentAtMs = 0
 
   constructor(options: SenderOptions) {
     this.#options = options
@@ -46,6 +50,7 @@ export class Sender {
     this.#isPumping = false
     if (frames === '') return false
     if (wasIdle) onResumed()
+    this.sentAtMs = this.#options.clock.nowMs()
     this.write(frames)
     return true
   }
