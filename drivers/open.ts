@@ -62,9 +62,10 @@ export async function openController(
   ports: ControllerPorts,
 ): Promise<MotionController> {
   const { dialect: name, checksum, reattachWithinMs = 0, compact, ...options } = config
-  const found = name === 'auto' ? await detectDialect({ ...options, ...ports }) : name
-  const isCrc = found === 'reprap' && checksum === 'crc16'
-  const dialect = isCrc ? reprapCrc16 : TABLE[found]
+  const dialects = Object.values(TABLE)
+  const found =
+    name === 'auto' ? await detectDialect({ ...options, ...ports, dialects }) : TABLE[name]
+  const dialect = found === reprap && checksum === 'crc16' ? reprapCrc16 : found
   const isCompact = compact === 'auto'
   return openDriver({ ...options, ...ports, reattachWithinMs, dialect, isCompact })
 }

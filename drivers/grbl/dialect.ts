@@ -29,7 +29,7 @@ function identityOf(
   if (version === undefined) return undefined
   const named = replies.flatMap(reply => (reply.kind === 'firmware' ? [reply.fields] : []))[0]
   const name = named?.FIRMWARE_NAME ?? 'Grbl'
-  if (dialect === 'grblhal' && !/grblhal/i.test(name)) return undefined
+  if (/grblhal/i.test(name) !== (dialect === 'grblhal')) return undefined
   return {
     dialect,
     firmware: `${name} ${version}`,

@@ -37,7 +37,8 @@ export const marlin: Dialect = {
     sync: 'M105',
     ask: 'M115',
     isUnchecked: false,
-    identityOf: identityBy('marlin', /marlin/i),
+    // Prusa's name says that it is based on Marlin.
+    identityOf: identityBy('marlin', /^(?!prusa).*marlin/i),
     learn: learnEmergencyParser,
   },
   probe: { kind: 'line' },

@@ -4,7 +4,7 @@ import type { DialectName } from '../dialect.ts'
 import type { Reply } from '../reply.ts'
 import type { SendWindow } from '../window/send-window.ts'
 
-/** Reads an identity out of the replies to M115; `undefined` when the firmware's name does not match. */
+/** Reads an identity out of the replies to M115; `undefined` when `name` does not match its name and version. */
 export function identityBy(
   dialect: DialectName,
   name: RegExp,
@@ -12,12 +12,13 @@ export function identityBy(
   return replies => {
     const said = replies.map(reply => (reply.kind === 'ok' ? reply.report : reply))
     const fields = said.findLast(reply => reply?.kind === 'firmware')?.fields
-    const firmware = fields?.FIRMWARE_NAME
-    if (!fields || firmware === undefined || !name.test(firmware)) return undefined
-    const version = fields.FIRMWARE_VERSION
+    if (fields?.FIRMWARE_NAME === undefined) return undefined
+    const { FIRMWARE_NAME, FIRMWARE_VERSION = '' } = fields
+    const firmware = `${FIRMWARE_NAME} ${FIRMWARE_VERSION}`.trimEnd()
+    if (!name.test(firmware)) return undefined
     return {
       dialect,
-      firmware: version === undefined ? firmware : `${firmware} ${version}`,
+      firmware,
       machine: fields.MACHINE_TYPE ?? '',
       uuid: fields.UUID,
       capabilities: capabilitiesOf(said),

@@ -9,6 +9,8 @@ import { hearVerified } from '../window/verified.ts'
 import { crc16 } from './crc16.ts'
 
 const CRC_DIGITS = 5
+/** Version 3 or later: what earlier ones answer was not read. */
+const FIRMWARE = /reprapfirmware.* (?:[3-9]|\d{2,})\.\d\S*$/i
 
 /** `N<n> <text>*<CRC-16, five digits>\n`. */
 function frameWithCrc(n: number, text: string): string {
@@ -71,7 +73,7 @@ export const reprap: Dialect = {
     sync: 'M105',
     ask: 'M115',
     isUnchecked: false,
-    identityOf: identityBy('reprap', /reprapfirmware/i),
+    identityOf: identityBy('reprap', FIRMWARE),
     learn: (_identity, window) => {
       window.reservedLines = 0
     },

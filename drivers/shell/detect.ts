@@ -1,30 +1,20 @@
 /** Finds out which dialect answers on a port: by its greeting, by M115, by `$I`. Changes nothing on the board. */
 import type { Clock } from '#lib/clock.ts'
-import type { DialectName } from '../dialect.ts'
+import type { Dialect } from '../dialect.ts'
 import { DriverError } from '../errors.ts'
 import { openSerialLink } from '../serial-link.ts'
 import { defaultTuning, type Tuning } from '../tuning.ts'
+import { FirstWords } from './first-words.ts'
 
 export interface DetectOptions {
+  /** The rows it may be one of. */
+  readonly dialects: readonly Dialect[]
   readonly port: string
   readonly baud: number
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly tuning?: Partial<Tuning>
 }
-
-// Most particular first: Prusa's name says that it is based on Marlin.
-const NAMES: readonly (readonly [RegExp, DialectName])[] = [
-  [/^\[FIRMWARE:grblHAL/i, 'grblhal'],
-  [/^GrblHAL /i, 'grblhal'],
-  [/FIRMWARE_NAME:.*buddy/i, 'buddy'],
-  [/FIRMWARE_NAME:.*prusa/i, 'prusa'],
-  [/FIRMWARE_NAME: ?klipper/i, 'klipper'],
-  [/FIRMWARE_NAME:.*smoothie/i, 'smoothie'],
-  [/FIRMWARE_NAME:.*reprapfirmware/i, 'reprap'],
-  [/FIRMWARE_NAME:.*marlin/i, 'marlin'],
-  [/^\[VER:/, 'grbl'],
-]
 
 /** What `$I` and M115 ask; a grbl calls the second an error, all others ignore the first. */
 const QUESTIONS = ['\nM115\n', '?$I\n'] as const
@@ -33,17 +23,17 @@ const CHECKING = /^<Check\|/
 const SOFT_RESET = '\x18'
 
 /**
- * Asks until something answers by name.
+ * Asks until what answers is one of the dialects, by their own identification, or calls itself something else.
  * @throws DriverError `DRIVER_PORT_OPEN`, `DRIVER_SILENT`, `DRIVER_NOT_RECOGNISED`, `DRIVER_PORT_LOST`; `signal.reason`.
  */
-export async function detectDialect(options: DetectOptions): Promise<DialectName> {
+export async function detectDialect(options: DetectOptions): Promise<Dialect> {
   const tuning: Tuning = { ...defaultTuning, ...options.tuning }
-  const { port, baud, clock, signal } = options
-  const lines: string[] = []
+  const { port, baud, clock, signal, dialects } = options
+  const words = new FirstWords()
   let lost: unknown
   const link = await openSerialLink(port, baud, {
     onBytes: () => undefined,
-    onLine: line => void lines.push(line),
+    onLine: line => words.hear(line),
     onBatch: () => undefined,
     onDrain: () => undefined,
     onLost: cause => {
@@ -52,48 +42,55 @@ export async function detectDialect(options: DetectOptions): Promise<DialectName
   })
   try {
     await clock.sleep(tuning.greetingMs, signal)
-    for (let attempt = 0; attempt < tuning.handshakeAttempts; attempt++) {
-      // A grbl takes M115 for an error, so it is asked in its own words from then on.
-      const isGrbl = lines.some(line => /^(?:Grbl|error:)/i.test(line))
-      if (lines.some(line => CHECKING.test(line))) {
-        lines.length = 0
-        link.write(SOFT_RESET)
-      } else link.write(isGrbl ? QUESTIONS[1] : QUESTIONS[0])
-      const name = await listen(lines, tuning, options)
-      if (name) return name
+    for (let attempt = 0; attempt < tuning.handshakeAttempts && !words.name; attempt++) {
+      link.write(questionTo(words))
+      const found = await listen(words, tuning, options)
+      if (found) return found
       if (lost) throw new DriverError('DRIVER_PORT_LOST', `${port}: port closed`, { cause: lost })
     }
-    throw nobody(port, lines.length)
+    throw words.unrecognised(
+      port,
+      dialects.map(({ name }) => name),
+    )
   } finally {
     await link.close()
   }
 }
 
+function questionTo(words: FirstWords): string {
+  const { lines } = words
+  if (lines.some(line => CHECKING.test(line))) {
+    words.forget()
+    return SOFT_RESET
+  }
+  // A grbl takes M115 for an error, so it is asked in its own words from then on.
+  return lines.some(line => /^(?:Grbl|error:)/i.test(line)) ? QUESTIONS[1] : QUESTIONS[0]
+}
+
 async function listen(
-  lines: readonly string[],
+  words: FirstWords,
   tuning: Tuning,
-  { clock, signal }: DetectOptions,
-): Promise<DialectName | undefined> {
+  { clock, signal, dialects }: DetectOptions,
+): Promise<Dialect | undefined> {
   const endMs = clock.nowMs() + tuning.handshakeRetryMs
   for (;;) {
-    const before = lines.length
+    const before = words.count
     await clock.sleep(tuning.quietMs, signal)
     // Named only once all of the answer is there: grblHAL's own line comes after the one it shares with grbl.
-    const name = before === lines.length ? nameIn(lines) : undefined
-    if (name || clock.nowMs() >= endMs || isRefused(lines, before)) return name
+    const isQuiet = before === words.count
+    const found = isQuiet ? dialectOf(words, dialects) : undefined
+    if (found || clock.nowMs() >= endMs || (isQuiet && isForeign(words))) return found
   }
 }
 
-function isRefused(lines: readonly string[], count: number): boolean {
-  return count === lines.length && lines.some(line => /^error:/.test(line))
+function dialectOf(words: FirstWords, dialects: readonly Dialect[]): Dialect | undefined {
+  const { lines } = words
+  return dialects.find(({ parseReply, identification }) =>
+    identification.identityOf(lines.map(parseReply)),
+  )
 }
 
-function nameIn(lines: readonly string[]): DialectName | undefined {
-  return NAMES.find(([shape]) => lines.some(line => shape.test(line)))?.[1]
-}
-
-function nobody(port: string, lines: number): DriverError {
-  return lines > 0
-    ? new DriverError('DRIVER_NOT_RECOGNISED', `${port}: ${lines} lines, none names a firmware`)
-    : new DriverError('DRIVER_SILENT', `${port}: no byte to any question`)
+/** It has answered in words that are not ours: asked again, or in other words, at once. */
+function isForeign({ lines }: FirstWords): boolean {
+  return lines.some(line => /^error:|FIRMWARE_NAME:/.test(line))
 }

@@ -22,8 +22,13 @@ const OPEN_RECEIVED = [
   /^(?:echo:busy: |\/\/ Klipper state: |Grbl |Cap:|FIRMWARE_NAME:)/,
 ]
 
+/** True for a reply that holds nothing of a print. */
+export function isOpenReply(text: string): boolean {
+  return OPEN_RECEIVED.some(shape => shape.test(text))
+}
+
 function isOpen(text: string, isSent: boolean): boolean {
-  return isSent ? OPEN_SENT.test(text) : OPEN_RECEIVED.some(shape => shape.test(text))
+  return isSent ? OPEN_SENT.test(text) : isOpenReply(text)
 }
 
 /** A ring of whole records; the oldest go first. Zeroed when disposed. */

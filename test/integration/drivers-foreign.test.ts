@@ -1,0 +1,58 @@
+/** In front of a firmware that is none of ours: it is named, and nothing but questions is sent to it. */
+import t from 'tap'
+import { systemClock } from '#lib/clock.ts'
+import { type ControllerConfig, openController } from '../../drivers/index.ts'
+import type { Tuning } from '../../drivers/tuning.ts'
+import { never, QUICK } from '../fakes/drivers-bench.ts'
+import { foreignBoard } from '../fakes/drivers-foreign.ts'
+
+const TUNING: Partial<Tuning> = { ...QUICK, handshakeRetryMs: 100, handshakeAttempts: 4 }
+
+/** What opening ends with, which is an error. */
+async function refusal(
+  dialect: ControllerConfig['dialect'],
+  port: string,
+  tuning: Partial<Tuning> = {},
+): Promise<{ readonly code?: string; readonly message: string }> {
+  const config = { dialect, port, baud: 250_000, tuning: { ...TUNING, ...tuning } }
+  const ports = { clock: systemClock, signal: never, onEvent: () => undefined }
+  return openController(config, ports).then(
+    async controller => {
+      await controller[Symbol.asyncDispose]()
+      return { message: `opened as ${controller.identity.dialect}` }
+    },
+    (error: Error) => error,
+  )
+}
+
+/** As their sources print it. */
+const FOREIGN = {
+  'Repetier_1.0.4':
+    'FIRMWARE_NAME:Repetier_1.0.4 COMPILED:Nov 23 2026 FIRMWARE_URL:https://github.com/repetier/Repetier-Firmware/ PROTOCOL_VERSION:1.0 MACHINE_TYPE:Mendel EXTRUDER_COUNT:1 REPETIER_PROTOCOL:3',
+  Teacup:
+    'ok FIRMWARE_NAME:Teacup FIRMWARE_URL:http://github.com/traumflug/Teacup_Firmware/ PROTOCOL_VERSION:1.0 MACHINE_TYPE:Mendel EXTRUDER_COUNT:1 TEMP_SENSOR_COUNT:1 HEATER_COUNT:1',
+  Sprinter:
+    'FIRMWARE_NAME:Sprinter FIRMWARE_URL:http%%3A/github.com/kliment/Sprinter/ PROTOCOL_VERSION:1.0 MACHINE_TYPE:Mendel EXTRUDER_COUNT:1',
+  'RepRapFirmware for Duet 1.21':
+    'FIRMWARE_NAME: RepRapFirmware for Duet FIRMWARE_VERSION: 1.21 ELECTRONICS: Duet 0.6 FIRMWARE_DATE: 2018-03-21',
+}
+
+for (const [name, words] of Object.entries(FOREIGN))
+  t.test(`asked who it is, ${name} is told by its name`, async t => {
+    const board = foreignBoard(t, line => (line === 'M115' ? [words, 'ok'] : ['ok']))
+    const { code, message } = await refusal('auto', board.port)
+    t.equal(code, 'DRIVER_NOT_RECOGNISED')
+    t.match(message, `is none of marlin, prusa, buddy, grbl, `)
+    t.ok(message.endsWith(`it calls itself "${name}"`), message)
+    t.strictSame(new Set(board.received), new Set(['', 'M115']))
+  })
+
+t.test('a Marlin of a machine called Prusa is a Marlin', async t => {
+  const words =
+    'FIRMWARE_NAME:Marlin 1.1.9 (Github) PROTOCOL_VERSION:1.0 MACHINE_TYPE:Prusa i3 EXTRUDER_COUNT:1'
+  const board = foreignBoard(t, line => {
+    if (/M115/.test(line)) return [words, 'ok']
+    return [/M105/.test(line) ? 'ok T:20.0 /0.0' : 'ok']
+  })
+  t.match(await refusal('auto', board.port), { message: 'opened as marlin' })
+})
