@@ -1,5 +1,6 @@
 /** The `fleet` program: which verb, its manual, its exit status. */
 
+import { toldVersion } from '#lib/version.ts'
 import { FleetError } from './errors.ts'
 import { parseCommandLine, say, type Verb } from './verb.ts'
 import { client, printer, server, tenant, token } from './verbs/administer.ts'
@@ -20,6 +21,7 @@ const EXIT = { ok: 0, fault: 1, usage: 2 } as const
 
 /** Runs one verb; resolves with the exit status. */
 export async function main(args: readonly string[]): Promise<number> {
+  if (await toldVersion('fleet', args)) return EXIT.ok
   const ending = new AbortController()
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => ending.abort())
   try {

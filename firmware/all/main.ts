@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '#lib/clock.ts'
 import { endOnSignals } from '#lib/end-on-signals.ts'
+import { toldVersion } from '#lib/version.ts'
 
 const PROGRAMS = ['mpfd', 'mpfd-cloud'] as const
 /** As the units: a fault is tried again, a wrong command line or configuration (EX_CONFIG) is for a person. */
@@ -15,6 +16,7 @@ const SIGNALLED = 128
 
 /** Runs both until one ends for good or a signal comes; the other is ended in order then. Resolves with the exit status. */
 export async function main(args: readonly string[]): Promise<number> {
+  if (await toldVersion('mpfd', args)) return 0
   const stopping = new AbortController()
   const signal = AbortSignal.any([endOnSignals(1), stopping.signal])
   const statuses = await Promise.all(

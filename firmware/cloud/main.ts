@@ -1,6 +1,5 @@
 /** The `mpfd-cloud` program: arguments, configuration, signals; everything else is runCourier's. */
 
-import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { ConfigError, loadConfig } from '#config'
@@ -9,6 +8,7 @@ import { systemClock } from '#lib/clock.ts'
 import { endOnSignals } from '#lib/end-on-signals.ts'
 import { createLogger } from '#lib/logger.ts'
 import { tellServiceManager } from '#lib/service-manager.ts'
+import { packageVersion, toldVersion } from '#lib/version.ts'
 import { MpfError } from '#mpf'
 import { runCourier } from './courier.ts'
 import { enrolPrinter } from './enrol.ts'
@@ -21,6 +21,7 @@ const EXIT = { ok: 0, fault: 1, usage: 2, config: 78 } as const
 
 /** Runs until a signal or a fault; resolves with the exit status. */
 export async function main(args: readonly string[]): Promise<number> {
+  if (await toldVersion('mpfd-cloud', args)) return EXIT.ok
   const options = parseOptions(args)
   if (options === undefined) {
     process.stderr.write(USAGE)
@@ -35,7 +36,7 @@ export async function main(args: readonly string[]): Promise<number> {
       await enrolPrinter(config, { url: options.url, token: options.token })
       return EXIT.ok
     }
-    const ports = { clock: systemClock, log, random: Math.random, version: await readVersion() }
+    const ports = { clock: systemClock, log, random: Math.random, version: await packageVersion() }
     tellServiceManager(log)
     await runCourier(config, ports, ending)
     return EXIT.ok
@@ -73,11 +74,6 @@ function parseOptions(args: readonly string[]): Options | undefined {
   } catch {
     return undefined
   }
-}
-
-async function readVersion(): Promise<string> {
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version
 }
 
 if (import.meta.main) process.exit(await main(process.argv.slice(2)))

@@ -7,6 +7,7 @@ import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { loadConfig } from '#config'
+import { toldVersion } from '#lib/version.ts'
 import { RAISED_MARK, raiseClock, type SystemTime } from './raise-clock.ts'
 
 const USAGE = 'usage: mpfd-clock --config FILE\n'
@@ -19,7 +20,9 @@ const systemTime: SystemTime = {
   },
 }
 
-async function main([flag, file]: readonly string[]): Promise<number> {
+async function main(args: readonly string[]): Promise<number> {
+  if (await toldVersion('mpfd-clock', args)) return 0
+  const [flag, file] = args
   if (flag !== '--config' || file === undefined) {
     process.stderr.write(USAGE)
     return 2

@@ -3,14 +3,13 @@
 // Core dumps, swap and inspectors are the unit's business (LimitCORE=0, MemorySwapMax=0): a process cannot set them for itself.
 
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { z } from 'zod'
 import { type Config, ConfigError, loadConfig } from '#config'
 import { systemClock } from '#lib/clock.ts'
 import { endOnSignals } from '#lib/end-on-signals.ts'
 import { createLogger, type Logger } from '#lib/logger.ts'
 import { tellServiceManager } from '#lib/service-manager.ts'
+import { packageVersion, toldVersion } from '#lib/version.ts'
 import { openPrint } from './admission/checklist.ts'
 import { preflightInThread } from './admission/preflight.ts'
 import { BUILD_AT_MS } from './build-time.ts'
@@ -24,6 +23,7 @@ const EXIT = { ok: 0, fault: 1, usage: 2, config: 78 } as const
 
 /** Runs until a signal or a fault; resolves with the exit status. */
 export async function main(args: readonly string[]): Promise<number> {
+  if (await toldVersion('mpfd', args)) return EXIT.ok
   const options = parseOptions(args)
   if (options === undefined) {
     process.stderr.write(USAGE)
@@ -85,7 +85,7 @@ async function run(
       {
         clock: systemClock,
         log,
-        version: await readVersion(),
+        version: await packageVersion(),
         buildAtMs: BUILD_AT_MS,
         newId: randomUUID,
         readConfig: () => loadConfig(options.config),
@@ -99,11 +99,6 @@ async function run(
   log.info({ socket: config.control.socket }, 'ready')
   tellServiceManager(log)
   await core.ended()
-}
-
-async function readVersion(): Promise<string> {
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version
 }
 
 if (import.meta.main) process.exit(await main(process.argv.slice(2)))

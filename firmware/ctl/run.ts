@@ -1,10 +1,9 @@
 /** From a command line to an exit code: options, the command, and errors told the way a field engineer needs them. */
 
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import type { Advisor } from '#lib/advice.ts'
 import type { Clock } from '#lib/clock.ts'
+import { packageVersion } from '#lib/version.ts'
 import { type CtlClient, connectToCore } from './client.ts'
 import type { Command, OptionTable } from './command.ts'
 import { COMMANDS } from './command-table.ts'
@@ -26,7 +25,6 @@ export interface CtlEnvironment {
 const DEFAULT_SOCKET = '/run/mpfd/control.sock'
 /** Pausing and cancelling wait until the controller has drained. */
 const DEFAULT_TIMEOUT_S = 60
-const PACKAGE = join(import.meta.dirname, '../../package.json')
 
 /** Runs one command line (without the program's name). Never throws for what a person can mend. */
 export async function runCtl(
@@ -136,9 +134,4 @@ async function tellError(
   }
   terminal.writeError(`mpfctl: ${code}: ${printable(error.message)}\n`)
   for (const line of action === null ? [] : wrap(action)) terminal.writeError(`  ${line}\n`)
-}
-
-async function packageVersion(): Promise<string> {
-  const { version }: { version: string } = JSON.parse(await readFile(PACKAGE, 'utf8'))
-  return version
 }

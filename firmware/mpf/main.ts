@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { createAdvisor } from '#lib/advice.ts'
 import { joinIdentifiers } from '#lib/arguments.ts'
+import { toldVersion } from '#lib/version.ts'
 import { MpfError } from '#mpf'
 import type { Command, CommandContext } from './command.ts'
 import { grant } from './commands/grant.ts'
@@ -44,6 +45,7 @@ function endOnLostOutput(error: NodeJS.ErrnoException): void {
 
 async function main(args: readonly string[]): Promise<number> {
   try {
+    if (await toldVersion('mpf', args)) return 0
     return await runCommand(args)
   } catch (error) {
     await report(error, args.includes('--json'))

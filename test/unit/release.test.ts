@@ -47,8 +47,10 @@ test('a release', { timeout: 120_000 }, async t => {
   })
 
   t.test('runs from where it lies', async t => {
-    const shown = execFileSync(join(one, 'bin/mpfctl'), ['--version'], { encoding: 'utf8' })
-    t.equal(shown, `mpfctl ${version}\n`)
+    for (const program of ['mpfctl', 'mpfd', 'mpfd-cloud', 'mpfd-clock', 'mpf']) {
+      const shown = execFileSync(join(one, 'bin', program), ['--version'], { encoding: 'utf8' })
+      t.equal(shown, `${program} ${version}\n`)
+    }
     const advice = execFileSync(join(one, 'bin/mpfctl'), ['explain', 'MPF_SIGNER'], {
       encoding: 'utf8',
     })
