@@ -28,9 +28,17 @@ export function identityBy(
 
 function capabilitiesOf(said: readonly (Reply | undefined)[]): Readonly<Record<string, boolean>> {
   const capabilities: Record<string, boolean> = {}
-  for (const reply of said)
+  for (const reply of said) {
     if (reply?.kind === 'capability') capabilities[reply.name] = reply.isPresent
+    if (reply?.kind === 'firmware') Object.assign(capabilities, runOnCapability(reply.fields))
+  }
   return capabilities
+}
+
+/** The capability that stands on the firmware's own line. */
+function runOnCapability(fields: Readonly<Record<string, string>>): Record<string, boolean> {
+  const found = Object.entries(fields).filter(([key]) => key.startsWith('Cap:'))
+  return Object.fromEntries(found.map(([key, value]) => [key.slice('Cap:'.length), value === '1']))
 }
 
 /** The firmware reads emergency commands from the receive interrupt: nothing need be kept free for them. */

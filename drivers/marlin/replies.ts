@@ -33,7 +33,8 @@ const BARE_HEATING = /^T:-?\d+\.\d+ E:\d+(?: |$)/
 /** A board that resets may begin with noise. */
 const STARTED = /^[^ -~]*start$/
 const HEATER = /(?:^|\s)(T\d?|B|C):(-?\d+(?:\.\d+)?) ?\/(-?\d+(?:\.\d+)?)/g
-const FIELD_START = /(?:^| )([A-Z][A-Z_]+):/g
+/** Prusa's 8-bit firmware without a UUID ends no line before its first capability (Marlin_main.cpp, M115): `EXTRUDER_COUNT:1Cap:…:1`. */
+const FIELD_START = /(?:^| )([A-Z][A-Z_]+):|(Cap:[A-Z0-9_]+):/g
 // These need no `Error:` before them to mean that the machine has stopped (Marlin language_en.h, temperature.cpp).
 const FATAL =
   /Printer halted|kill\(\) called|Thermal Runaway|Heating failed|M(?:AX|IN)TEMP triggered/i
@@ -157,7 +158,7 @@ export function parseFields(text: string): Readonly<Record<string, string>> {
   const starts = [...text.matchAll(FIELD_START)]
   starts.forEach((start, i) => {
     const end = starts[i + 1]?.index ?? text.length
-    fields[start[1] ?? ''] = text.slice(start.index + start[0].length, end).trim()
+    fields[start[1] ?? start[2] ?? ''] = text.slice(start.index + start[0].length, end).trim()
   })
   return fields
 }

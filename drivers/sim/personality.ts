@@ -58,12 +58,25 @@ const MARLIN_LINES: LineRules = {
 }
 
 function marlinIdentity(firmware: Firmware): void {
-  const { options, personality } = firmware
+  const { personality } = firmware
   firmware.answer(
     'M115',
     `FIRMWARE_NAME:${personality.firmwareName} SOURCE_CODE_URL:github.com/MarlinFirmware/Marlin PROTOCOL_VERSION:1.0 MACHINE_TYPE:Simulated Printer EXTRUDER_COUNT:1 UUID:cede2a2f-41a2-4748-9b12-c55c62f367ff`,
   )
   if (personality.answersOnOk.includes('M115')) return
+  for (const capability of capabilitiesOf(firmware)) firmware.reply(capability)
+}
+
+/** Built without a UUID: the line is not ended before the first capability. */
+function prusaIdentity(firmware: Firmware): void {
+  const [first, ...others] = capabilitiesOf(firmware)
+  firmware.reply(
+    `FIRMWARE_NAME:${firmware.personality.firmwareName} FIRMWARE_URL:https://github.com/prusa3d/Prusa-Firmware PROTOCOL_VERSION:1.0 MACHINE_TYPE:Prusa i3 MK3S EXTRUDER_COUNT:1${first}`,
+  )
+  for (const capability of others) firmware.reply(capability)
+}
+
+function capabilitiesOf({ options }: Firmware): readonly string[] {
   const capabilities = {
     AUTOREPORT_TEMP: options.hasAutoreport,
     EMERGENCY_PARSER: options.hasEmergencyParser,
@@ -72,8 +85,7 @@ function marlinIdentity(firmware: Firmware): void {
     SDCARD: false,
     MEATPACK: options.hasMeatPack,
   }
-  for (const [name, isPresent] of Object.entries(capabilities))
-    firmware.reply(`Cap:${name}:${isPresent ? 1 : 0}`)
+  return Object.entries(capabilities).map(([name, isPresent]) => `Cap:${name}:${isPresent ? 1 : 0}`)
 }
 
 const marlin: Personality = {
@@ -113,6 +125,7 @@ const prusa: Personality = {
   lines: PRUSA_LINES,
   greeting: ['start', 'echo: 3.13.3-7094'],
   firmwareName: 'Prusa-Firmware 3.13.3 based on Marlin (Sim)',
+  identify: prusaIdentity,
 }
 
 const buddy: Personality = {

@@ -5,6 +5,8 @@ import { parseFaults } from '../../drivers/index.ts'
 import { linkPath, movesOf, never, openBench, program, sourceOf } from '../fakes/drivers-bench.ts'
 
 const HAS_HEATERS = (dialect: DialectName): boolean => !dialect.startsWith('grbl')
+/** Dialects that announce their capabilities. */
+const HAS_AUTOREPORT = (dialect: DialectName): boolean => !/^grbl|klipper/.test(dialect)
 /** Dialects whose acknowledgements can be lost on a wire; Klipper's terminal loses nothing. */
 const IS_WIRED = (dialect: DialectName): boolean => dialect !== 'klipper'
 
@@ -12,9 +14,10 @@ const only = process.env.ONLY
 for (const dialect of DIALECT_NAMES.filter(name => only === undefined || only.includes(name)))
   t.test(dialect, async t => {
     t.test('is opened, by name and by asking, and names itself', async t => {
-      const { controller } = await openBench(t, { dialect })
+      const { controller, executed } = await openBench(t, { dialect })
       t.equal(controller.identity.dialect, dialect)
       t.not(controller.identity.firmware, '')
+      t.equal(executed.includes('M155 S2'), HAS_AUTOREPORT(dialect))
       const found = await openBench(t, { dialect, config: { dialect: 'auto' } })
       t.equal(found.controller.identity.dialect, dialect)
     })

@@ -17,6 +17,18 @@ t.test('MK3 goes back to a line it had acknowledged, when it asks without an err
   t.equal(takeRewound(window)?.n, 5)
 })
 
+t.test('MK3 without a UUID ends no line before its first capability', async t => {
+  const said = [
+    'FIRMWARE_NAME:Prusa-Firmware 3.14.1 based on Marlin FIRMWARE_URL:https://github.com/prusa3d/Prusa-Firmware PROTOCOL_VERSION:1.0 MACHINE_TYPE:Prusa i3 MK3S EXTRUDER_COUNT:1Cap:AUTOREPORT_TEMP:1',
+    'Cap:EXTENDED_M20:1',
+    'ok',
+  ]
+  t.match(prusa.identification.identityOf(said.map(prusa.parseReply)), {
+    machine: 'Prusa i3 MK3S',
+    capabilities: { AUTOREPORT_TEMP: true, EXTENDED_M20: true },
+  })
+})
+
 t.test('Marlin asking without an error for an acknowledged line is asked again', async t => {
   const window = windowOf(marlin, ...moves(8))
   say(marlin, window, ...new Array<string>(8).fill('ok'))
