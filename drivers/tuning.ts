@@ -5,6 +5,7 @@ export interface Tuning {
   readonly greetingMs: number
   readonly handshakeRetryMs: number
   readonly handshakeAttempts: number
+  readonly bootMs: number
   readonly quietMs: number
   readonly identifyAttempts: number
   readonly bufferLines: number
@@ -39,6 +40,8 @@ export const defaultTuning: Tuning = Object.freeze({
   handshakeRetryMs: 1_500,
   /** Ten seconds and more for a board that prints its greeting slowly (OctoPrint waits 10 s for `start`). */
   handshakeAttempts: 8,
+  /** The same again from each new word of a boot, and no longer than this in all: an MK3 takes some 12 s, and waits for its user if it has to. */
+  bootMs: 60_000,
   /** No byte for this long: what a greeting left over has arrived. */
   quietMs: 60,
   identifyAttempts: 6,

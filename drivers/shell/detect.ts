@@ -29,7 +29,8 @@ const SOFT_RESET = '\x18'
 export async function detectDialect(options: DetectOptions): Promise<Dialect> {
   const tuning: Tuning = { ...defaultTuning, ...options.tuning }
   const { port, baud, clock, signal, dialects } = options
-  const words = new FirstWords()
+  const wanted = dialects.map(({ name }) => name)
+  const words = new FirstWords({ path: port, wanted, clock, tuning })
   let lost: unknown
   const link = await openSerialLink(port, baud, {
     onBytes: () => undefined,
@@ -42,16 +43,13 @@ export async function detectDialect(options: DetectOptions): Promise<Dialect> {
   })
   try {
     await clock.sleep(tuning.greetingMs, signal)
-    for (let attempt = 0; attempt < tuning.handshakeAttempts && !words.name; attempt++) {
+    while (words.patienceMs > 0 && words.name === undefined) {
       link.write(questionTo(words))
       const found = await listen(words, tuning, options)
       if (found) return found
       if (lost) throw new DriverError('DRIVER_PORT_LOST', `${port}: port closed`, { cause: lost })
     }
-    throw words.unrecognised(
-      port,
-      dialects.map(({ name }) => name),
-    )
+    throw words.unrecognised()
   } finally {
     await link.close()
   }

@@ -21,6 +21,7 @@ import type { Tuning } from '../tuning.ts'
 import { inCheckMode } from './check-mode.ts'
 import { Conversation } from './conversation.ts'
 import { Feed } from './feed.ts'
+import { FirstWords } from './first-words.ts'
 import { createGreeting, type Greeting } from './greeting.ts'
 import { identify, readPosition } from './identify.ts'
 import { Line } from './line.ts'
@@ -66,6 +67,7 @@ class Driver implements MotionController {
   readonly #greeting: Greeting
   readonly #closing = new AbortController()
   readonly #line: Line
+  readonly #words: FirstWords
   #conversation: Conversation | undefined
   #feed: Feed | undefined
   #onStopped: (outcome: 'halted' | 'lost') => void = () => undefined
@@ -77,6 +79,8 @@ class Driver implements MotionController {
     this.#dialect = dialect
     this.#tuning = Object.freeze({ ...dialect.tuning, ...tuning })
     this.#greeting = createGreeting(dialect)
+    const wanted = [dialect.name]
+    this.#words = new FirstWords({ path: port, wanted, clock, tuning: this.#tuning })
     this.identity = {
       dialect: dialect.name,
       firmware: '',
@@ -104,15 +108,14 @@ class Driver implements MotionController {
   async open(): Promise<void> {
     const { clock, signal } = this.#options
     signal.throwIfAborted()
-    const dialect = this.#dialect
-    const tuning = this.#tuning
+    const [dialect, tuning, words] = [this.#dialect, this.#tuning, this.#words]
     const link = await this.#line.open({
       onLine: line => this.#onLine(line),
       onBatch: readAtMs => this.#conversation?.onBatch(readAtMs),
       onDrain: () => this.#conversation?.onDrain(),
       onLost: cause => this.#onLost(cause),
     })
-    await this.#greeting.run({ clock, tuning, dialect, link, signal })
+    await this.#greeting.run({ clock, tuning, dialect, link, words, signal })
     const onEvent = (event: ControllerEvent): void => this.#publish(event)
     const { health } = this.#line
     const conversation = new Conversation({
@@ -129,10 +132,11 @@ class Driver implements MotionController {
       signal: this.#closing.signal,
     })
     const { hasResetLine } = link
-    this.identity = {
-      ...(await identify(conversation, dialect, tuning, signal)),
-      hasResetLine,
-    }
+    const identity = await words.answerTo(
+      limited => identify(conversation, dialect, tuning, limited),
+      signal,
+    )
+    this.identity = { ...identity, hasResetLine }
     const { capabilities } = this.identity
     health.hasHostActions = capabilities.HOST_ACTION_COMMANDS !== false
     conversation.isEmergencyParsed =
@@ -248,6 +252,7 @@ class Driver implements MotionController {
   }
 
   #onLine(line: string): void {
+    if (this.identity.firmware === '') this.#words.hear(line)
     const conversation = this.#conversation
     if (!conversation) this.#greeting.onLine(line)
     else if (conversation.failure === undefined) conversation.onLine(line)

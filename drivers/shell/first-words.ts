@@ -1,22 +1,51 @@
-/** What a controller says before it is known, and what is told of it where nobody understands it. */
+/** What a controller says before it is known: how long it is worth waiting for more, and what is told of it where nobody understands it. */
+import type { Clock } from '#lib/clock.ts'
 import type { DialectName } from '../dialect.ts'
-import { DriverError } from '../errors.ts'
+import { DriverError, type DriverErrorCode } from '../errors.ts'
 import { parseFields } from '../marlin/replies.ts'
+import type { Tuning } from '../tuning.ts'
 import { isOpenReply } from './flight-recorder.ts'
 
 /** Lines kept: a boot says fewer, and whoever floods us gets no more. */
 const MAX_LINES = 256
 const PRINTABLE = /^[ -~]*[!-~][ -~]*$/
+const BUSY = /^echo:busy: /
 const NAME = 'FIRMWARE_NAME:'
 /** What a message tells. */
 const TOLD_LINES = 3
 const TOLD_CHARS = 60
 
-/** Each different line, and how often it was said. */
+/** How a question ends that was put to somebody else. */
+const MISUNDERSTOOD: readonly DriverErrorCode[] = [
+  'DRIVER_SILENT',
+  'DRIVER_ACK_TIMEOUT',
+  'DRIVER_PROTOCOL',
+  'DRIVER_COMMAND_REFUSED',
+]
+
+export interface FirstWordsOptions {
+  readonly path: string
+  /** The dialects it could be. */
+  readonly wanted: readonly DialectName[]
+  readonly clock: Clock
+  readonly tuning: Pick<Tuning, 'handshakeAttempts' | 'handshakeRetryMs' | 'bootMs'>
+}
+
+/** From the opening of the port. */
 export class FirstWords {
+  readonly #options: FirstWordsOptions
   readonly #times = new Map<string, number>()
+  readonly #shapes = new Set<string>()
+  readonly #endMs: number
+  #newsMs: number
   /** Lines heard, repeated ones included. */
   count = 0
+
+  constructor(options: FirstWordsOptions) {
+    this.#options = options
+    this.#newsMs = options.clock.nowMs()
+    this.#endMs = this.#newsMs + options.tuning.bootMs
+  }
 
   hear(line: string): void {
     const text = line.endsWith('\r') ? line.slice(0, -1) : line
@@ -26,6 +55,54 @@ export class FirstWords {
       this.#times.delete(oldest)
     this.#times.set(text, times + 1)
     this.count++
+    if (this.#isNews(text)) this.#newsMs = this.#options.clock.nowMs()
+  }
+
+  /** Milliseconds left: the handshake's from the last news on, so that a boot may take its time, but no boot takes longer than its own. */
+  get patienceMs(): number {
+    const { clock, tuning } = this.#options
+    const handshakeMs = tuning.handshakeAttempts * tuning.handshakeRetryMs
+    return Math.min(this.#newsMs + handshakeMs, this.#endMs) - clock.nowMs()
+  }
+
+  /**
+   * What `ask` resolves with, asked no longer than there is patience.
+   * @throws DriverError `DRIVER_NOT_RECOGNISED`; what else `ask` throws; `signal.reason`.
+   */
+  async answerTo<T>(
+    ask: (signal: AbortSignal) => Promise<T | undefined>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const ended = new AbortController()
+    const limited = AbortSignal.any([signal, ended.signal])
+    // Ends by its signal at the latest.
+    this.#outlast(limited).then(
+      () => ended.abort(this.unrecognised()),
+      () => undefined,
+    )
+    try {
+      const answer = await ask(limited)
+      if (answer === undefined) throw this.unrecognised()
+      return answer
+    } catch (error) {
+      const isMisunderstood = error instanceof DriverError && MISUNDERSTOOD.includes(error.code)
+      throw isMisunderstood ? this.unrecognised(error) : error
+    } finally {
+      ended.abort()
+    }
+  }
+
+  async #outlast(signal: AbortSignal): Promise<void> {
+    while (this.patienceMs > 0) await this.#options.clock.sleep(this.patienceMs, signal)
+  }
+
+  /** Figures make nothing new: what a foreign firmware answers to each try is the same but for them. */
+  #isNews(text: string): boolean {
+    const shape = text.replace(/\d+/g, '#')
+    if (!PRINTABLE.test(text) || this.#shapes.has(shape) || this.#shapes.size === MAX_LINES)
+      return BUSY.test(text)
+    this.#shapes.add(shape)
+    return true
   }
 
   forget(): void {
@@ -48,12 +125,14 @@ export class FirstWords {
     return undefined
   }
 
-  /** Why it was given up: `wanted` are the dialects it could have been. */
-  unrecognised(path: string, wanted: readonly DialectName[]): DriverError {
+  /** Why it was given up. */
+  unrecognised(cause?: unknown): DriverError {
+    const { path, wanted } = this.#options
     if (this.count === 0)
       return new DriverError('DRIVER_SILENT', `${path}: no byte to any question`)
     const expected = wanted.length === 1 ? `not ${wanted[0]}` : `none of ${wanted.join(', ')}`
-    return new DriverError('DRIVER_NOT_RECOGNISED', `${path} is ${expected}: ${this.#told()}`)
+    const message = `${path} is ${expected}: ${this.#told()}`
+    return new DriverError('DRIVER_NOT_RECOGNISED', message, { cause })
   }
 
   #told(): string {

@@ -4,12 +4,14 @@ import type { Dialect } from '../dialect.ts'
 import { DriverError } from '../errors.ts'
 import type { SerialLink } from '../serial-link.ts'
 import type { Tuning } from '../tuning.ts'
+import type { FirstWords } from './first-words.ts'
 
 export interface GreetingOptions {
   readonly clock: Clock
   readonly tuning: Tuning
-  readonly dialect: Pick<Dialect, 'parseReply' | 'opening' | 'name'>
+  readonly dialect: Pick<Dialect, 'parseReply' | 'opening'>
   readonly link: SerialLink
+  readonly words: FirstWords
   readonly signal: AbortSignal
 }
 
@@ -79,22 +81,16 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
       wake.abort()
     },
     run: async options => {
-      const { tuning, dialect } = options
+      const { tuning, words } = options
       link = options.link
       await listen(tuning.greetingMs, options)
-      for (let attempt = 0; attempt < tuning.handshakeAttempts; attempt++) {
+      while (words.patienceMs > 0) {
         link.write(opening.bytes)
         if ((await listen(tuning.handshakeRetryMs, options)) !== 'answer') continue
         if (opening.needsQuiet) await fallQuiet(options)
         if (!isCuring) return
       }
-      if (halted) throw halted
-      throw lines > 0
-        ? new DriverError('DRIVER_NOT_RECOGNISED', `${link.path}: no ${dialect.name} answers`)
-        : new DriverError(
-            'DRIVER_SILENT',
-            `${link.path}: no byte in ${tuning.handshakeAttempts} tries`,
-          )
+      throw halted ?? words.unrecognised()
     },
   }
 }

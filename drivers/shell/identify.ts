@@ -2,20 +2,16 @@
 import type { Clock } from '#lib/clock.ts'
 import type { ControllerIdentity, Position } from '../controller.ts'
 import type { Dialect } from '../dialect.ts'
-import { DriverError } from '../errors.ts'
 import type { Tuning } from '../tuning.ts'
 import type { Conversation } from './conversation.ts'
 
-/**
- * Asks who answers, and lets the window learn from it.
- * @throws DriverError `DRIVER_NOT_RECOGNISED` when it is not of this dialect.
- */
+/** Asks who answers, and lets the window learn from it; `undefined` when it is not of this dialect. @throws DriverError; `signal.reason`. */
 export async function identify(
   conversation: Conversation,
-  { identification, parseReply, name }: Dialect,
+  { identification, parseReply }: Dialect,
   tuning: Tuning,
   signal: AbortSignal,
-): Promise<ControllerIdentity> {
+): Promise<ControllerIdentity | undefined> {
   let answer: readonly string[] = []
   if (identification.sync !== undefined) await conversation.command(identification.sync, signal)
   for (let attempt = 0; attempt < tuning.identifyAttempts; attempt++) {
@@ -29,10 +25,7 @@ export async function identify(
     identification.learn(identity, conversation.window, replies)
     return identity
   }
-  throw new DriverError(
-    'DRIVER_NOT_RECOGNISED',
-    `${identification.ask} answered in ${answer.length} lines, none names ${name}`,
-  )
+  return undefined
 }
 
 function isSame(one: readonly string[], other: readonly string[]): boolean {

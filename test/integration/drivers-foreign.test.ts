@@ -56,3 +56,29 @@ t.test('a Marlin of a machine called Prusa is a Marlin', async t => {
   })
   t.match(await refusal('auto', board.port), { message: 'opened as marlin' })
 })
+
+t.test('told to be a Marlin, what answers otherwise is told by what it says', async t => {
+  const repetier = foreignBoard(t, line => {
+    if (/M115/.test(line)) return [FOREIGN['Repetier_1.0.4'], 'ok']
+    return [/M105/.test(line) ? 'ok T:20.0 /0 B:21.0 /0' : 'ok']
+  })
+  t.match(await refusal('marlin', repetier.port), {
+    code: 'DRIVER_NOT_RECOGNISED',
+    message: `${repetier.port} is not marlin: it calls itself "Repetier_1.0.4"`,
+  })
+  const grbl = foreignBoard(t, line => [line === '' ? 'ok' : 'error:20'])
+  t.match(await refusal('marlin', grbl.port), {
+    code: 'DRIVER_NOT_RECOGNISED',
+    message: /is not marlin: it says "ok", "error:20" in \d+ lines$/,
+  })
+  const noise = foreignBoard(t, () => ['\xf8\x80\xfe'])
+  t.match(await refusal('marlin', noise.port), {
+    code: 'DRIVER_NOT_RECOGNISED',
+    message: /is not marlin: it says nothing readable in \d+ lines$/,
+  })
+})
+
+t.test('a grbl that does not know $I is none of ours', async t => {
+  const board = foreignBoard(t, line => [line === '' ? 'ok' : 'error:3'])
+  t.match(await refusal('grbl', board.port), { code: 'DRIVER_NOT_RECOGNISED' })
+})

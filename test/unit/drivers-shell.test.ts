@@ -6,6 +6,7 @@ import { grbl } from '../../drivers/grbl/dialect.ts'
 import { marlin } from '../../drivers/marlin/dialect.ts'
 import { reprap } from '../../drivers/reprap/dialect.ts'
 import { Conversation } from '../../drivers/shell/conversation.ts'
+import { FirstWords } from '../../drivers/shell/first-words.ts'
 import { Flush } from '../../drivers/shell/flush.ts'
 import { createGreeting } from '../../drivers/shell/greeting.ts'
 import { Health } from '../../drivers/shell/health.ts'
@@ -19,6 +20,14 @@ import { fakeLink } from '../fakes/drivers-link.ts'
 import { moves, windowOf } from '../fakes/drivers-window.ts'
 
 const never = new AbortController().signal
+
+/** What a greeting is run with. */
+function greetingOn(dialect: Dialect, written: string[] = []) {
+  const clock = fakeClock()
+  const { tuning } = dialect
+  const words = new FirstWords({ path: '', wanted: [dialect.name], clock, tuning })
+  return { clock, tuning, dialect, words, link: fakeLink(written), signal: never }
+}
 
 /** A cable that was lost with three lines in flight and is looked for. */
 function looking(dialect: Dialect) {
@@ -144,14 +153,13 @@ t.test(
 )
 
 t.test('a controller that never falls quiet is talked to all the same', async t => {
-  const clock = fakeClock()
+  const options = greetingOn(grbl)
+  const { clock } = options
   const greeting = createGreeting(grbl)
   let isDone = false
-  const greeted = greeting
-    .run({ clock, tuning: grbl.tuning, dialect: grbl, link: fakeLink(), signal: never })
-    .then(() => {
-      isDone = true
-    })
+  const greeted = greeting.run(options).then(() => {
+    isDone = true
+  })
   await clock.advance(grbl.tuning.greetingMs)
   greeting.onLine('ok')
   for (let lines = 0; lines < 100 && !isDone; lines++) {
@@ -164,10 +172,10 @@ t.test('a controller that never falls quiet is talked to all the same', async t 
 
 t.test('a controller that halts instead of answering is told as halted', async t => {
   // Marlin's emergency parser reads no checksum: one flip on the way made `N0 M110` into M112.
-  const clock = fakeClock()
-  const { tuning } = marlin
+  const options = greetingOn(marlin)
+  const { clock, tuning } = options
   const greeting = createGreeting(marlin)
-  const greeted = greeting.run({ clock, tuning, dialect: marlin, link: fakeLink(), signal: never })
+  const greeted = greeting.run(options)
   const refused = t.rejects(greeted, { code: 'DRIVER_HALTED' })
   greeting.onLine('Error:Printer halted. kill() called!')
   for (let attempt = 0; attempt <= tuning.handshakeAttempts; attempt++)
@@ -176,13 +184,12 @@ t.test('a controller that halts instead of answering is told as halted', async t
 })
 
 t.test('a board found in check mode is opened only once it has greeted its reset', async t => {
-  const clock = fakeClock()
-  const { tuning } = grbl
   const written: string[] = []
-  const link = fakeLink(written)
+  const options = greetingOn(grbl, written)
+  const { clock, tuning } = options
   let isDone = false
   const greeting = createGreeting(grbl)
-  const greeted = greeting.run({ clock, tuning, dialect: grbl, link, signal: never }).then(() => {
+  const greeted = greeting.run(options).then(() => {
     isDone = true
   })
   await clock.advance(tuning.greetingMs)
