@@ -4,6 +4,7 @@ export type DriverErrorCode =
   | 'DRIVER_PORT_OPEN' // the serial port could not be opened
   | 'DRIVER_PORT_LOST' // the port closed or errored while in use
   | 'DRIVER_NOT_RECOGNISED' // the greeting and M115 do not name a firmware this dialect speaks
+  | 'DRIVER_PAUSED_FOR_USER' // it boots no further until somebody answers on its own screen
   | 'DRIVER_SILENT' // no byte at all for longer than the silence limit
   | 'DRIVER_ACK_TIMEOUT' // bytes arrive, but the oldest line in flight is not acknowledged
   | 'DRIVER_RESET' // the controller restarted in the middle of a print

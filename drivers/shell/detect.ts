@@ -24,7 +24,7 @@ const SOFT_RESET = '\x18'
 
 /**
  * Asks until what answers is one of the dialects, by their own identification, or calls itself something else.
- * @throws DriverError `DRIVER_PORT_OPEN`, `DRIVER_SILENT`, `DRIVER_NOT_RECOGNISED`, `DRIVER_PORT_LOST`; `signal.reason`.
+ * @throws DriverError `DRIVER_PORT_OPEN`, `DRIVER_SILENT`, `DRIVER_PAUSED_FOR_USER`, `DRIVER_NOT_RECOGNISED`, `DRIVER_PORT_LOST`; `signal.reason`.
  */
 export async function detectDialect(options: DetectOptions): Promise<Dialect> {
   const tuning: Tuning = { ...defaultTuning, ...options.tuning }
@@ -49,7 +49,7 @@ export async function detectDialect(options: DetectOptions): Promise<Dialect> {
       if (found) return found
       if (lost) throw new DriverError('DRIVER_PORT_LOST', `${port}: port closed`, { cause: lost })
     }
-    throw words.unrecognised()
+    throw words.giveUp()
   } finally {
     await link.close()
   }

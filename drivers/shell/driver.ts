@@ -46,8 +46,8 @@ export interface DriverOptions {
 
 /**
  * Opens a controller: port, greeting, numbering, identity, temperature reports.
- * @throws DriverError `DRIVER_PORT_OPEN`, `DRIVER_PORT_LOST`, `DRIVER_SILENT`, `DRIVER_NOT_RECOGNISED`, `DRIVER_RESET`, `DRIVER_HALTED`;
- * `signal.reason`.
+ * @throws DriverError `DRIVER_PORT_OPEN`, `DRIVER_PORT_LOST`, `DRIVER_SILENT`, `DRIVER_PAUSED_FOR_USER`, `DRIVER_NOT_RECOGNISED`,
+ * `DRIVER_RESET`, `DRIVER_HALTED`; `signal.reason`.
  */
 export async function openDriver(options: DriverOptions): Promise<MotionController> {
   const controller = new Driver(options)

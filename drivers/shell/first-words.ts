@@ -9,12 +9,14 @@ import { isOpenReply } from './flight-recorder.ts'
 /** Lines kept: a boot says fewer, and whoever floods us gets no more. */
 const MAX_LINES = 256
 const PRINTABLE = /^[ -~]*[!-~][ -~]*$/
-const BUSY = /^echo:busy: /
+const BUSY = /^echo:busy: (.*)$/
 const NAME = 'FIRMWARE_NAME:'
 /** What a message tells. */
 const TOLD_LINES = 3
 const TOLD_CHARS = 60
 
+/** What Marlin and Prusa say each two seconds while somebody has to answer on their own screen, the first-run wizard of an MK3 included. */
+const PAUSED = /^paused for (?:user|input)/
 /** How a question ends that was put to somebody else. */
 const MISUNDERSTOOD: readonly DriverErrorCode[] = [
   'DRIVER_SILENT',
@@ -38,6 +40,7 @@ export class FirstWords {
   readonly #shapes = new Set<string>()
   readonly #endMs: number
   #newsMs: number
+  #busyReason = ''
   /** Lines heard, repeated ones included. */
   count = 0
 
@@ -55,6 +58,7 @@ export class FirstWords {
       this.#times.delete(oldest)
     this.#times.set(text, times + 1)
     this.count++
+    this.#busyReason = BUSY.exec(text)?.[1] ?? this.#busyReason
     if (this.#isNews(text)) this.#newsMs = this.#options.clock.nowMs()
   }
 
@@ -67,7 +71,7 @@ export class FirstWords {
 
   /**
    * What `ask` resolves with, asked no longer than there is patience.
-   * @throws DriverError `DRIVER_NOT_RECOGNISED`; what else `ask` throws; `signal.reason`.
+   * @throws DriverError as {@link giveUp} tells; what else `ask` throws; `signal.reason`.
    */
   async answerTo<T>(
     ask: (signal: AbortSignal) => Promise<T | undefined>,
@@ -77,16 +81,16 @@ export class FirstWords {
     const limited = AbortSignal.any([signal, ended.signal])
     // Ends by its signal at the latest.
     this.#outlast(limited).then(
-      () => ended.abort(this.unrecognised()),
+      () => ended.abort(this.giveUp()),
       () => undefined,
     )
     try {
       const answer = await ask(limited)
-      if (answer === undefined) throw this.unrecognised()
+      if (answer === undefined) throw this.giveUp()
       return answer
     } catch (error) {
       const isMisunderstood = error instanceof DriverError && MISUNDERSTOOD.includes(error.code)
-      throw isMisunderstood ? this.unrecognised(error) : error
+      throw isMisunderstood ? this.giveUp(error) : error
     } finally {
       ended.abort()
     }
@@ -125,11 +129,13 @@ export class FirstWords {
     return undefined
   }
 
-  /** Why it was given up. */
-  unrecognised(cause?: unknown): DriverError {
+  /** Why it is given up: it said nothing, waits for its user, or is of no dialect that was wanted. */
+  giveUp(cause?: unknown): DriverError {
     const { path, wanted } = this.#options
     if (this.count === 0)
       return new DriverError('DRIVER_SILENT', `${path}: no byte to any question`)
+    if (PAUSED.test(this.#busyReason) && this.name === undefined)
+      return new DriverError('DRIVER_PAUSED_FOR_USER', `${path} is ${this.#busyReason}`, { cause })
     const expected = wanted.length === 1 ? `not ${wanted[0]}` : `none of ${wanted.join(', ')}`
     const message = `${path} is ${expected}: ${this.#told()}`
     return new DriverError('DRIVER_NOT_RECOGNISED', message, { cause })

@@ -21,8 +21,8 @@ export interface Greeting {
   onLost(error: DriverError): void
   /**
    * Resolves once the controller has answered the dialect's opening.
-   * @throws DriverError `DRIVER_SILENT` when not a byte came, `DRIVER_NOT_RECOGNISED` when none of them made sense, `DRIVER_HALTED`
-   * when it said so and answers no more, `DRIVER_PORT_LOST`; `signal.reason`.
+   * @throws DriverError `DRIVER_SILENT` when not a byte came, `DRIVER_PAUSED_FOR_USER`, `DRIVER_NOT_RECOGNISED` when none of them made
+   * sense, `DRIVER_HALTED`    * when it said so and answers no more, `DRIVER_PORT_LOST`; `signal.reason`.
    */
   run(options: GreetingOptions): Promise<void>
 }
@@ -90,7 +90,7 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
         if (opening.needsQuiet) await fallQuiet(options)
         if (!isCuring) return
       }
-      throw halted ?? words.unrecognised()
+      throw halted ?? words.giveUp()
     },
   }
 }

@@ -1,5 +1,5 @@
 /** In front of a firmware that is none of ours: it is named, and nothing but questions is sent to it. */
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { systemClock } from '#lib/clock.ts'
 import { type ControllerConfig, openController } from '../../drivers/index.ts'
 import type { Tuning } from '../../drivers/tuning.ts'
@@ -82,3 +82,33 @@ t.test('a grbl that does not know $I is none of ours', async t => {
   const board = foreignBoard(t, line => [line === '' ? 'ok' : 'error:3'])
   t.match(await refusal('grbl', board.port), { code: 'DRIVER_NOT_RECOGNISED' })
 })
+
+/** An MK3 that takes nothing before its wizard is answered. */
+function wizard(t: Test) {
+  const board = foreignBoard(t, line => {
+    if (!state.isAnswered || line === '') return []
+    if (/M115/.test(line)) return ['FIRMWARE_NAME:Prusa-Firmware 3.14.1 based on Marlin', 'ok']
+    return [/M105/.test(line) ? 'ok T:20.0 /0.0' : 'ok']
+  })
+  const state = { isAnswered: false, board }
+  return state
+}
+
+for (const dialect of ['prusa', 'auto'] as const)
+  t.test(
+    `a printer whose wizard is answered while it is opened is opened (${dialect})`,
+    async t => {
+      const printer = wizard(t)
+      const opening = refusal(dialect, printer.board.port)
+      for (let said = 0; said < 5; said++) {
+        printer.board.say('echo:busy: paused for user')
+        await systemClock.sleep(100)
+      }
+      printer.isAnswered = true
+      t.match(await opening, { message: 'opened as prusa' })
+      const { board } = wizard(t)
+      const waiting = refusal(dialect, board.port, { bootMs: 200 })
+      board.say('echo:busy: paused for user')
+      t.match(await waiting, { code: 'DRIVER_PAUSED_FOR_USER' })
+    },
+  )

@@ -59,11 +59,26 @@ t.test('a question ends with the patience, by what was said', async t => {
 t.test('what is told holds nothing of a print before ours, and is short', async t => {
   const { words } = listening()
   words.hear('\xfe\x01noise')
-  t.match(words.unrecognised().message, /nothing readable in 1 lines$/)
+  t.match(words.giveUp().message, /nothing readable in 1 lines$/)
   words.hear('echo:Unknown command: "M117 turbine blade 7"')
   words.hear('Bad command: G1 X17.25')
   words.hear('z'.repeat(500))
-  const { message } = words.unrecognised()
+  const { message } = words.giveUp()
   t.ok(message.length < 250, message)
   t.notMatch(message, /turbine|17|[^ -~…]/)
+})
+
+t.test('a controller that waits for its user is waited for, and told to wait for that', async t => {
+  const { clock, words } = listening()
+  words.hear('start')
+  for (let atMs = 0; atMs < bootMs; atMs += 2_000) {
+    t.ok(words.patienceMs > 0)
+    words.hear('echo:busy: paused for user')
+    await clock.advance(2_000)
+  }
+  t.notOk(words.patienceMs > 0)
+  t.match(words.giveUp(), {
+    code: 'DRIVER_PAUSED_FOR_USER',
+    message: '/dev/ttyACM0 is paused for user',
+  })
 })
