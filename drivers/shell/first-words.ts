@@ -137,7 +137,7 @@ export class FirstWords {
     if (PAUSED.test(this.#busyReason) && this.name === undefined)
       return new DriverError('DRIVER_PAUSED_FOR_USER', `${path} is ${this.#busyReason}`, { cause })
     const expected = wanted.length === 1 ? `not ${wanted[0]}` : `none of ${wanted.join(', ')}`
-    const message = `${path} is ${expected}: ${this.#told()}`
+    const message = `${this.#told()} and is ${expected} (${path})`
     return new DriverError('DRIVER_NOT_RECOGNISED', message, { cause })
   }
 

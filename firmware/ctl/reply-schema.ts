@@ -62,6 +62,7 @@ const controller = z.object({
   name: text,
   role: z.enum(['motion', 'fibre', 'chamber']),
   connected: z.boolean(),
+  fault: z.object({ code: text, message: text }).nullable().exactOptional(),
   firmware: optionalText,
   temperatures: z.record(text, z.object({ currentC: z.number(), targetC: z.number() })),
   linesSent: z.number(),
@@ -89,6 +90,7 @@ export const printerView = z.object({
     })
     .nullable()
     .exactOptional(),
+  alarms: z.array(text).exactOptional(),
 }) satisfies z.ZodType<PrinterView>
 
 export const eventView = z.object({

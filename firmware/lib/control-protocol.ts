@@ -65,6 +65,8 @@ export interface ControllerView {
   readonly name: string
   readonly role: 'motion' | 'fibre' | 'chamber'
   readonly connected: boolean
+  /** Why it is not connected, as far as it is known: a stable code of docs/errors.md and one sentence of fact. */
+  readonly fault?: { readonly code: string; readonly message: string } | null
   readonly firmware: string | null
   readonly temperatures: HeaterReadings
   readonly linesSent: number

@@ -10,12 +10,14 @@ import { jobView, printerView, Refusal, startCtlServer } from '../fakes/ctl-serv
 const root = join(import.meta.dirname, '../..')
 
 test('shows the status, as text and as one JSON document', async t => {
-  const server = await serverFor(t, { status: () => printerView() })
+  const controllers = printerView().controllers.map(view => ({ ...view, fault: null }))
+  const view = printerView({ alarms: ['CLOUD_STORE'], controllers })
+  const server = await serverFor(t, { status: () => view })
   const text = await ctl(server, 'status')
   t.equal(text.code, 0)
-  t.match(text.out, /^printer {3}P250 P250-00017 {2}printing\njob /)
+  t.match(text.out, /^printer {3}P250 P250-00017 {2}printing\njob .*\nalarm /)
   const json = await ctl(server, '--json status')
-  t.same(JSON.parse(json.out), printerView())
+  t.same(JSON.parse(json.out), view)
   t.equal(json.out.split('\n').length, 2, 'on one line')
 })
 

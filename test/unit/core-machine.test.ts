@@ -45,6 +45,26 @@ t.test('a controller that is lost while another is still opened is opened again'
   t.equal(machine.isConnected, true)
 })
 
+t.test('a controller that cannot be opened is tried again, and says meanwhile why', async t => {
+  await using b = await bench()
+  const refusals = [new DriverError('DRIVER_PAUSED_FOR_USER', 'paused for user'), new Error('gone')]
+  const machine = await machineOn(t, {
+    ...b,
+    open: async () => {
+      const refusal = refusals.shift()
+      if (refusal) throw refusal
+      return alone(fakeController())
+    },
+  })
+  await b.clock.advance(0)
+  const fault = { code: 'DRIVER_PAUSED_FOR_USER', message: 'paused for user' }
+  t.match(machine.views(), [{ connected: false, fault }])
+  await b.clock.advance(5_000)
+  t.match(machine.views(), [{ connected: false, fault: null }], 'not what nobody foresaw')
+  await b.clock.advance(5_000)
+  t.match(machine.views(), [{ connected: true }])
+})
+
 t.test('a controller nobody can record is told to be cold, closed, and opened again', async t => {
   let isBroken = false
   const step = () => {

@@ -107,6 +107,20 @@ test('what is wrong although prints go on stands on the page of the printer, wit
   t.match(lines[3], /^alarm +INTAKE_EVENTS_FULL/)
 })
 
+test('a controller that is not connected says why, and where to read on', async t => {
+  const [controller] = printerView().controllers
+  const fault = { code: 'DRIVER_NOT_RECOGNISED', message: 'it calls itself "Teacup"' }
+  const view = printerView({
+    state: 'offline',
+    job: null,
+    controllers: controller ? [{ ...controller, connected: false, fault }] : [],
+  })
+  const lines = renderStatus(view, wide)
+  const explain = '[mpfctl explain DRIVER_NOT_RECOGNISED]'
+  t.equal(lines[1], `motion    not connected: DRIVER_NOT_RECOGNISED  ${explain}`)
+  t.equal(lines[2], '          it calls itself "Teacup"')
+})
+
 test('shows the printer on one page', async t => {
   t.same(
     renderStatus(printerView(), wide),

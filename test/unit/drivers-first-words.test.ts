@@ -49,7 +49,7 @@ t.test('a question ends with the patience, by what was said', async t => {
   )
   const refused = t.rejects(asked, {
     code: 'DRIVER_NOT_RECOGNISED',
-    message: '/dev/ttyACM0 is not marlin: it says "error:20" in 1 lines',
+    message: 'it says "error:20" in 1 lines and is not marlin (/dev/ttyACM0)',
   })
   await clock.advance(HANDSHAKE_MS)
   await refused
@@ -59,7 +59,7 @@ t.test('a question ends with the patience, by what was said', async t => {
 t.test('what is told holds nothing of a print before ours, and is short', async t => {
   const { words } = listening()
   words.hear('\xfe\x01noise')
-  t.match(words.giveUp().message, /nothing readable in 1 lines$/)
+  t.match(words.giveUp().message, /^it says nothing readable in 1 lines and /)
   words.hear('echo:Unknown command: "M117 turbine blade 7"')
   words.hear('Bad command: G1 X17.25')
   words.hear('z'.repeat(500))

@@ -5,6 +5,7 @@ import type { ControllerView } from '#lib/control-protocol.ts'
 import { CoreError } from '../errors.ts'
 import { controllerView, offlineView } from './controller-view.ts'
 import { wordsOf } from './dialect-words.ts'
+import { endReasonOf } from './end-reason.ts'
 import type { MachineOptions, StopReport } from './machine-options.ts'
 import { isCut } from './power-relay.ts'
 import { runAll, Safing } from './safing.ts'
@@ -18,6 +19,8 @@ export class Machine implements AsyncDisposable {
   readonly #listeners = new Set<(event: ControllerEvent) => void>()
   readonly #safing: Safing
   #controller: PrinterControllers | undefined
+  /** Why it is not connected. */
+  #fault: unknown
   /** What parks the machine when a controller is lost; while something is printed. */
   #parkScript: readonly string[] = []
   /** Lost controllers, being recorded, made safe as far as they answer, and closed. */
@@ -52,7 +55,7 @@ export class Machine implements AsyncDisposable {
   /** One a controller; while they are not connected, the motion controller alone. */
   views(): readonly ControllerView[] {
     const members = this.#controller?.members
-    return members?.map(controllerView) ?? [offlineView(this.#options.name)]
+    return members?.map(controllerView) ?? [offlineView(this.#options.name, this.#fault)]
   }
 
   /** Calls `listener` with what the controller tells, until the returned handle is disposed. */
@@ -79,17 +82,20 @@ export class Machine implements AsyncDisposable {
   /** Opens the controller and opens it again whenever it is lost, until the signal aborts. */
   async keepConnected(signal: AbortSignal): Promise<void> {
     const { clock, log, name } = this.#options
-    let isFirstFailure = true
+    let told: string | undefined
     while (!signal.aborted) {
       try {
         await this.#connect(signal)
-        isFirstFailure = true
+        this.#fault = undefined
+        told = undefined
         await waitFor(this.#lost.promise, signal)
       } catch (error) {
         signal.throwIfAborted()
         if (this.#controller) await this.#drop(this.#controller)
-        if (isFirstFailure) log.warn({ err: error, controller: name }, 'controller not connected')
-        isFirstFailure = false
+        this.#fault = error
+        const { code } = endReasonOf(error)
+        if (code !== told) log.warn({ err: error, controller: name }, 'controller not connected')
+        told = code
         await clock.sleep(RETRY_MS, signal)
       }
     }
@@ -253,6 +259,7 @@ export class Machine implements AsyncDisposable {
     } catch (error) {
       log.error({ err: error }, 'loss not recorded') // thrown into the driver's loop it would help nobody
     }
+    this.#fault = event.error
     this.#controller = undefined
     this.#leaving = from
     const script = this.#parkScript

@@ -49,9 +49,10 @@ export function renderStatus(view: PrinterView, style: Style): readonly string[]
     ...(view.alarms ?? []).map(code =>
       fact('alarm', { text: code, tone: 'bad' }, { text: `  [mpfctl explain ${code}]` }),
     ),
-    ...view.controllers.map(controller =>
+    ...view.controllers.flatMap(controller => [
       fact(controller.name, ...controllerSpans(controller, style)),
-    ),
+      ...(controller.fault ? [fact('', { text: controller.fault.message, tone: 'dim' })] : []),
+    ]),
     fact('queue', {
       text: `${view.queue.ready} ready, ${view.queue.received} not yet checked`,
     }),
@@ -75,7 +76,11 @@ function jobText(job: NonNullable<PrinterView['job']>): string {
 }
 
 function controllerSpans(controller: ControllerView, style: Style): readonly Span[] {
-  if (!controller.connected) return [{ text: 'not connected', tone: 'bad' }]
+  const { connected, fault } = controller
+  if (!connected) {
+    const why = fault ? `: ${fault.code}  [mpfctl explain ${fault.code}]` : ''
+    return [{ text: 'not connected', tone: 'bad' }, { text: why }]
+  }
   return [
     ...heaterSpans(controller.temperatures, style),
     {

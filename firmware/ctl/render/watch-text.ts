@@ -190,7 +190,8 @@ function linkSpan(controller: ControllerView, rate: number | null): Span {
 }
 
 function linkText(controller: ControllerView, rate: number | null): string {
-  if (!controller.connected) return `link ${controller.name} not connected`
+  const why = controller.fault ? `: ${controller.fault.code}` : ''
+  if (!controller.connected) return `link ${controller.name} not connected${why}`
   const speed = rate === null ? '' : `${grouped(rate)} lines/s, `
   const window = `window ${controller.inFlightLines}/${controller.windowLines}`
   return `link ${controller.name} ${speed}${grouped(controller.resends)} resends, ${window}`
