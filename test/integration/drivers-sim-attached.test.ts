@@ -26,12 +26,12 @@ test('what a host does not read is kept for it, and then dropped, and nobody wai
   const host = openSync(pty.path, 'r+')
   const chunk = Buffer.from('0123456789abcdef'.repeat(256))
   for (let chunks = 0; chunks < 1_000; chunks++) pty.write(chunk)
-  const kept: Buffer[] = []
+  let kept = ''
   for await (const bytes of createReadStream('', { fd: host, autoClose: false })) {
-    kept.push(bytes)
-    if (Buffer.concat(kept).length >= 64 * 1024) break
+    kept += bytes.toString('latin1')
+    if (kept.length >= 16 * chunk.length) break
   }
-  t.match(Buffer.concat(kept).toString('latin1'), /^(?:0123456789abcdef)+$/)
+  t.ok(chunk.toString('latin1').repeat(32).startsWith(kept))
   pty.close()
   closeSync(host)
 })
