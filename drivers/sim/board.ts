@@ -23,6 +23,8 @@ export interface SimulatedMarlinOptions extends Partial<FirmwareOptions> {
   readonly onExecuted?: (text: string) => void
   /** Each command that was parsed in check mode and not carried out. */
   readonly onChecked?: (text: string) => void
+  /** What the host wrote, as it arrives. */
+  readonly onReceived?: (bytes: Uint8Array) => void
   /** A symbolic link kept pointing at the board's port, as udev's by-path names are: what a host opens after a replug. */
   readonly linkPath?: string
   /** Until so long after its start it neither hears nor says anything. */
@@ -108,7 +110,10 @@ class Board implements SimulatedMarlin {
     this.#linkPath = options.linkPath
     this.#pty = this.#plugIn()
     const baud = options.baud ?? 0
-    this.#inbound = createWire(baud, bytes => this.#receive(bytes))
+    this.#inbound = createWire(baud, bytes => {
+      options.onReceived?.(bytes)
+      this.#receive(bytes)
+    })
     this.#outbound = createWire(baud, bytes => this.#pty.write(bytes))
     if (options.bootMs === undefined) this.#firmware.restart()
     else this.#boot(options.bootMs)
@@ -250,6 +255,7 @@ function firmwareOptionsOf(options: SimulatedMarlinOptions): FirmwareOptions {
     faults: _faults,
     onExecuted: _onExecuted,
     onChecked: _onChecked,
+    onReceived: _onReceived,
     linkPath: _linkPath,
     ...firmware
   } = options

@@ -6,6 +6,9 @@ import type { Tuning } from '../../drivers/tuning.ts'
 import { never, QUICK } from '../fakes/drivers-bench.ts'
 import { foreignBoard } from '../fakes/drivers-foreign.ts'
 
+/** All at once: they wait more than they work. */
+t.jobs = 9
+const ALONGSIDE = { buffered: true }
 const TUNING: Partial<Tuning> = { ...QUICK, handshakeRetryMs: 100, handshakeAttempts: 4 }
 
 /** What opening ends with, which is an error. */
@@ -38,7 +41,7 @@ const FOREIGN = {
 }
 
 for (const [name, words] of Object.entries(FOREIGN))
-  t.test(`asked who it is, ${name} is told by its name`, async t => {
+  t.test(`asked who it is, ${name} is told by its name`, ALONGSIDE, async t => {
     const board = foreignBoard(t, line => (line === 'M115' ? [words, 'ok'] : ['ok']))
     const { code, message } = await refusal('auto', board.port)
     t.equal(code, 'DRIVER_NOT_RECOGNISED')
@@ -46,7 +49,7 @@ for (const [name, words] of Object.entries(FOREIGN))
     t.strictSame(new Set(board.received), new Set(['', 'M115']))
   })
 
-t.test('a Marlin of a machine called Prusa is a Marlin', async t => {
+t.test('a Marlin of a machine called Prusa is a Marlin', ALONGSIDE, async t => {
   const words =
     'FIRMWARE_NAME:Marlin 1.1.9 (Github) PROTOCOL_VERSION:1.0 MACHINE_TYPE:Prusa i3 EXTRUDER_COUNT:1'
   const board = foreignBoard(t, line => {
@@ -56,28 +59,32 @@ t.test('a Marlin of a machine called Prusa is a Marlin', async t => {
   t.match(await refusal('auto', board.port), { message: 'opened as marlin' })
 })
 
-t.test('told to be a Marlin, what answers otherwise is told by what it says', async t => {
-  const repetier = foreignBoard(t, line => {
-    if (/M115/.test(line)) return [FOREIGN['Repetier_1.0.4'], 'ok']
-    return [/M105/.test(line) ? 'ok T:20.0 /0 B:21.0 /0' : 'ok']
-  })
-  t.match(await refusal('marlin', repetier.port), {
-    code: 'DRIVER_NOT_RECOGNISED',
-    message: `it calls itself "Repetier_1.0.4" and is not marlin (${repetier.port})`,
-  })
-  const grbl = foreignBoard(t, line => [line === '' ? 'ok' : 'error:20'])
-  t.match(await refusal('marlin', grbl.port), {
-    code: 'DRIVER_NOT_RECOGNISED',
-    message: /^it says "ok", "error:20" in \d+ lines and is not marlin/,
-  })
-  const noise = foreignBoard(t, () => ['\xf8\x80\xfe'])
-  t.match(await refusal('marlin', noise.port), {
-    code: 'DRIVER_NOT_RECOGNISED',
-    message: /^it says nothing readable in \d+ lines and is not marlin/,
-  })
-})
+t.test(
+  'told to be a Marlin, what answers otherwise is told by what it says',
+  ALONGSIDE,
+  async t => {
+    const repetier = foreignBoard(t, line => {
+      if (/M115/.test(line)) return [FOREIGN['Repetier_1.0.4'], 'ok']
+      return [/M105/.test(line) ? 'ok T:20.0 /0 B:21.0 /0' : 'ok']
+    })
+    t.match(await refusal('marlin', repetier.port), {
+      code: 'DRIVER_NOT_RECOGNISED',
+      message: `it calls itself "Repetier_1.0.4" and is not marlin (${repetier.port})`,
+    })
+    const grbl = foreignBoard(t, line => [line === '' ? 'ok' : 'error:20'])
+    t.match(await refusal('marlin', grbl.port), {
+      code: 'DRIVER_NOT_RECOGNISED',
+      message: /^it says "ok", "error:20" in \d+ lines and is not marlin/,
+    })
+    const noise = foreignBoard(t, () => ['\xf8\x80\xfe'])
+    t.match(await refusal('marlin', noise.port), {
+      code: 'DRIVER_NOT_RECOGNISED',
+      message: /^it says nothing readable in \d+ lines and is not marlin/,
+    })
+  },
+)
 
-t.test('a grbl that does not know $I is none of ours', async t => {
+t.test('a grbl that does not know $I is none of ours', ALONGSIDE, async t => {
   const board = foreignBoard(t, line => [line === '' ? 'ok' : 'error:3'])
   t.match(await refusal('grbl', board.port), { code: 'DRIVER_NOT_RECOGNISED' })
 })
