@@ -87,10 +87,11 @@ export const frameProgramLine: Frame = checked(frameCommand)
 
 /**
  * The text of a mark: an M118 whose echo names the numbered line it came from, so that a firmware without ADVANCED_OK
- * tells exactly how far it has executed. Short, because the receive ring is.
+ * tells exactly how far it has executed. Short, because the receive ring is; begun by a letter, because it may be sent to who turns out
+ * to be no Marlin: Teacup reads `M118 ~2` as M1182 and keeps a byte of it, and to grbl `~` means to go on after a feed hold.
  */
 export function markText(n: number): string {
-  return `M118 ~${n % MARK_MODULUS}`
+  return `M118 q${n % MARK_MODULUS}`
 }
 
 /** Sets the firmware's line counter to 0 (`N0 M110 N0*125`). */

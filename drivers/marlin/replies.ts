@@ -115,7 +115,7 @@ function parseReport(text: string): Reply | undefined {
   }
   const position = parsePosition(text)
   if (position) return position
-  const tag = /^~(\d{1,5})$/.exec(text)?.[1]
+  const tag = /^q(\d{1,5})$/.exec(text)?.[1]
   if (tag !== undefined) return { kind: 'mark', tag: Number(tag) }
   const capability = CAPABILITY.exec(text)
   if (capability)

@@ -14,12 +14,12 @@ const KEY_BYTES = 32
 
 /** The driver's and the scripts' own words, and bytes without content: nothing of a print. */
 const OPEN_SENT =
-  /^(?:N\d+ ?)?(?:M(?:105|110|112|114|115|118 ~\d+|155 S\d+|400|409 .*)|\$[IX]|[?!~])?(?:\*\d+)?$/
+  /^(?:N\d+ ?)?(?:M(?:105|110|112|114|115|118 q\d+|155 S\d+|400|409 .*)|\$[IX]|[?!~])?(?:\*\d+)?$/
 /** Replies whose every word is the firmware's. A quoted text is the line it did not understand. */
 const OPEN_RECEIVED = [
-  /^(?:ok(?: N\d+)?(?: P\d+ B\d+)?|(?:ok)? ?(?:T\d?|B):[\d ./:TB@-]*|(?:Resend:|rs) ?N?\d+|error:\d+|ALARM:\d+|start|~\d+)$/,
+  /^(?:ok(?: N\d+)?(?: P\d+ B\d+)?|(?:ok)? ?(?:T\d?|B):[\d ./:TB@-]*|(?:Resend:|rs) ?N?\d+|error:\d+|ALARM:\d+|start|q\d+)$/,
   /^Error:(?:checksum mismatch|Line Number|No Checksum|No Line Number|Printer halted|Thermal|Heating|M(?:AX|IN)TEMP)/,
-  /^(?:echo:busy: |\/\/ Klipper state: |Grbl |Cap:|FIRMWARE_NAME:)/,
+  /^(?:echo:busy: |\/\/ Klipper state: |Grbl |\[(?:VER|OPT|FIRMWARE):|Cap:|FIRMWARE_NAME:)/,
 ]
 
 /** True for a reply that holds nothing of a print. */

@@ -6,9 +6,6 @@ import type { Tuning } from '../../drivers/tuning.ts'
 import { never, QUICK } from '../fakes/drivers-bench.ts'
 import { foreignBoard } from '../fakes/drivers-foreign.ts'
 
-/** All at once: they wait more than they work. */
-t.jobs = 9
-const ALONGSIDE = { buffered: true }
 const TUNING: Partial<Tuning> = { ...QUICK, handshakeRetryMs: 100, handshakeAttempts: 4 }
 
 /** What opening ends with, which is an error. */
@@ -41,7 +38,7 @@ const FOREIGN = {
 }
 
 for (const [name, words] of Object.entries(FOREIGN))
-  t.test(`asked who it is, ${name} is told by its name`, ALONGSIDE, async t => {
+  t.test(`asked who it is, ${name} is told by its name`, async t => {
     const board = foreignBoard(t, line => (line === 'M115' ? [words, 'ok'] : ['ok']))
     const { code, message } = await refusal('auto', board.port)
     t.equal(code, 'DRIVER_NOT_RECOGNISED')
@@ -49,7 +46,7 @@ for (const [name, words] of Object.entries(FOREIGN))
     t.strictSame(new Set(board.received), new Set(['', 'M115']))
   })
 
-t.test('a Marlin of a machine called Prusa is a Marlin', ALONGSIDE, async t => {
+t.test('a Marlin of a machine called Prusa is a Marlin', async t => {
   const words =
     'FIRMWARE_NAME:Marlin 1.1.9 (Github) PROTOCOL_VERSION:1.0 MACHINE_TYPE:Prusa i3 EXTRUDER_COUNT:1'
   const board = foreignBoard(t, line => {
@@ -59,32 +56,40 @@ t.test('a Marlin of a machine called Prusa is a Marlin', ALONGSIDE, async t => {
   t.match(await refusal('auto', board.port), { message: 'opened as marlin' })
 })
 
-t.test(
-  'told to be a Marlin, what answers otherwise is told by what it says',
-  ALONGSIDE,
-  async t => {
-    const repetier = foreignBoard(t, line => {
-      if (/M115/.test(line)) return [FOREIGN['Repetier_1.0.4'], 'ok']
-      return [/M105/.test(line) ? 'ok T:20.0 /0 B:21.0 /0' : 'ok']
-    })
-    t.match(await refusal('marlin', repetier.port), {
-      code: 'DRIVER_NOT_RECOGNISED',
-      message: `it calls itself "Repetier_1.0.4" and is not marlin (${repetier.port})`,
-    })
-    const grbl = foreignBoard(t, line => [line === '' ? 'ok' : 'error:20'])
-    t.match(await refusal('marlin', grbl.port), {
-      code: 'DRIVER_NOT_RECOGNISED',
-      message: /^it says "ok", "error:20" in \d+ lines and is not marlin/,
-    })
-    const noise = foreignBoard(t, () => ['\xf8\x80\xfe'])
-    t.match(await refusal('marlin', noise.port), {
-      code: 'DRIVER_NOT_RECOGNISED',
-      message: /^it says nothing readable in \d+ lines and is not marlin/,
-    })
-  },
-)
+t.test('told to be a Marlin, what answers otherwise is told by what it says', async t => {
+  const repetier = foreignBoard(t, line => {
+    if (/M115/.test(line)) return [FOREIGN['Repetier_1.0.4'], 'ok']
+    return [/M105/.test(line) ? 'ok T:20.0 /0 B:21.0 /0' : 'ok']
+  })
+  const grbl = foreignBoard(t, line => [line === '' ? 'ok' : 'error:20'])
+  const noise = foreignBoard(t, () => ['\xf8\x80\xfe'])
+  const refusals = await Promise.all(
+    [repetier, grbl, noise].map(({ port }) => refusal('marlin', port)),
+  )
+  const code = 'DRIVER_NOT_RECOGNISED'
+  t.match(refusals, [
+    { code, message: `it calls itself "Repetier_1.0.4" and is not marlin (${repetier.port})` },
+    { code, message: /^it says "ok", "error:20" in \d+ lines and is not marlin/ },
+    { code, message: /^it says nothing readable in \d+ lines and is not marlin/ },
+  ])
+})
 
-t.test('a grbl that does not know $I is none of ours', ALONGSIDE, async t => {
+t.test('who is not known yet is probed with nothing it could misread', async t => {
+  const board = foreignBoard(t, line => (line === '' ? [] : ['ok']))
+  const { code } = await refusal('marlin', board.port)
+  t.equal(code, 'DRIVER_NOT_RECOGNISED')
+  t.ok(
+    board.received.some(line => line.startsWith('N2 ')),
+    'it was probed',
+  )
+  const questions = /^(?:N\d+ (?:M105|M118 q\d+)\*\d+|N0 M110 N0\*125)?$/
+  t.strictSame(
+    board.received.filter(line => !questions.test(line)),
+    [],
+  )
+})
+
+t.test('a grbl that does not know $I is none of ours', async t => {
   const board = foreignBoard(t, line => [line === '' ? 'ok' : 'error:3'])
   t.match(await refusal('grbl', board.port), { code: 'DRIVER_NOT_RECOGNISED' })
 })
@@ -100,21 +105,22 @@ function wizard(t: Test) {
   return state
 }
 
-for (const dialect of ['prusa', 'auto'] as const)
-  t.test(
-    `a printer whose wizard is answered while it is opened is opened (${dialect})`,
-    async t => {
-      const printer = wizard(t)
-      const opening = refusal(dialect, printer.board.port)
-      for (let said = 0; said < 5; said++) {
-        printer.board.say('echo:busy: paused for user')
-        await systemClock.sleep(100)
-      }
-      printer.isAnswered = true
-      t.match(await opening, { message: 'opened as prusa' })
-      const { board } = wizard(t)
-      const waiting = refusal(dialect, board.port, { bootMs: 200 })
-      board.say('echo:busy: paused for user')
-      t.match(await waiting, { code: 'DRIVER_PAUSED_FOR_USER' })
-    },
-  )
+t.test('a printer whose wizard is answered while it is opened is opened', async t => {
+  const [printer, unknown, unattended] = [wizard(t), wizard(t), wizard(t)]
+  const opening = Promise.all([
+    refusal('prusa', printer.board.port),
+    refusal('auto', unknown.board.port),
+    refusal('prusa', unattended.board.port, { bootMs: 200 }),
+  ])
+  for (let said = 0; said < 5; said++) {
+    for (const { board } of [printer, unknown, unattended]) board.say('echo:busy: paused for user')
+    await systemClock.sleep(100)
+  }
+  printer.isAnswered = true
+  unknown.isAnswered = true
+  t.match(await opening, [
+    { message: 'opened as prusa' },
+    { message: 'opened as prusa' },
+    { code: 'DRIVER_PAUSED_FOR_USER' },
+  ])
+})

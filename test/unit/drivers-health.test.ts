@@ -131,7 +131,7 @@ t.test('a rewound line is no reason to wait longer with a question', async t => 
   // Recorded on Marlin 2.1.2.1: the first line was lost, two questions followed it, and the answer to its repetition was lost.
   const window = createWindow<undefined>(defaultTuning)
   const progress = new Progress(fakeClock(), defaultTuning, window)
-  for (const text of ['M105', 'M118 ~2', 'M118 ~3'])
+  for (const text of ['M105', 'M118 q2', 'M118 q3'])
     append(window, { text, frame: `${text}\n`, by: 'ok' }, undefined)
   t.equal(progress.probeDelayMs, defaultTuning.probeBusyAfterMs, 'three fill the queue but one')
   window.settlingFrom = 1

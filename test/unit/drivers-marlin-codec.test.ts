@@ -112,7 +112,7 @@ t.test('parses what a Marlin says', async t => {
     ['start', { kind: 'start' }],
     ['//action:paused', { kind: 'action', action: 'paused' }],
     ['Cap:EMERGENCY_PARSER:1', { kind: 'capability', name: 'EMERGENCY_PARSER', isPresent: true }],
-    ['~64', { kind: 'mark', tag: 64 }],
+    ['q64', { kind: 'mark', tag: 64 }],
     [
       'FIRMWARE_NAME:Marlin 2.1.2 (Oct  1) SOURCE_CODE_URL:github.com/x MACHINE_TYPE:My Printer UUID:ab-cd',
       {
@@ -134,8 +134,8 @@ t.test('takes a damaged acknowledgement for none', async t => {
 })
 
 t.test('gives marks a tag that fits the receive ring', async t => {
-  t.equal(markText(64), 'M118 ~64')
-  t.equal(markText(1_234_567), 'M118 ~4567')
+  t.equal(markText(64), 'M118 q64')
+  t.equal(markText(1_234_567), 'M118 q4567')
 })
 
 function checksum(text: string): number {

@@ -123,7 +123,7 @@ t.test('lets a mark repair the count', async t => {
   const n = send(window, markText(window.next))
   send(window, 'G1 X9')
   // Two of the three oks were lost.
-  t.strictSame(say(window, 'ok', `~${n}`, 'ok', 'ok'), ['acked', 'acked', 'nothing', 'acked'])
+  t.strictSame(say(window, 'ok', `q${n}`, 'ok', 'ok'), ['acked', 'acked', 'nothing', 'acked'])
   t.equal(inFlightLines(window), 0)
 })
 
@@ -155,10 +155,10 @@ t.test(
   async t => {
     const window = windowWith(0)
     const first = send(window, markText(window.next))
-    say(window, `~${first}`, 'ok')
+    say(window, `q${first}`, 'ok')
     send(window, 'G1 X1')
     send(window, 'G1 X2')
     const second = send(window, markText(window.next))
-    t.strictSame(say(window, 'ok', 'ok', 'ok', `~${second}`).at(-1), 'impossible')
+    t.strictSame(say(window, 'ok', 'ok', 'ok', `q${second}`).at(-1), 'impossible')
   },
 )
