@@ -97,7 +97,8 @@ export class FirstWords {
   }
 
   async #outlast(signal: AbortSignal): Promise<void> {
-    while (this.patienceMs > 0) await this.#options.clock.sleep(this.patienceMs, signal)
+    for (let leftMs = this.patienceMs; leftMs > 0; leftMs = this.patienceMs)
+      await this.#options.clock.sleep(leftMs, signal)
   }
 
   /** Figures make nothing new: what a foreign firmware answers to each try is the same but for them. */
