@@ -23,7 +23,10 @@ const MISUNDERSTOOD: readonly DriverErrorCode[] = [
   'DRIVER_ACK_TIMEOUT',
   'DRIVER_PROTOCOL',
   'DRIVER_COMMAND_REFUSED',
+  'DRIVER_HALTED',
 ]
+/** A halt in any firmware's words. What else begins with `Error:` is how another refuses a line (Repetier: `Error:expected line 58 got 1`). */
+const HALT = /halt|kill|shutdown|emergency|alarm|runaway|temp|heat|^!!/i
 
 export interface FirstWordsOptions {
   readonly path: string
@@ -130,8 +133,9 @@ export class FirstWords {
     return undefined
   }
 
-  /** Why it is given up: it said nothing, waits for its user, or is of no dialect that was wanted. */
-  giveUp(cause?: unknown): DriverError {
+  /** Why it is given up: it said nothing, waits for its user, or is of no dialect that was wanted; `cause` where that is a halt. */
+  giveUp(cause?: DriverError): DriverError {
+    if (cause?.code === 'DRIVER_HALTED' && HALT.test(cause.message)) return cause
     const { path, wanted } = this.#options
     if (this.count === 0)
       return new DriverError('DRIVER_SILENT', `${path}: no byte to any question`)

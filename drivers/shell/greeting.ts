@@ -90,7 +90,7 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
         if (opening.needsQuiet) await fallQuiet(options)
         if (!isCuring) return
       }
-      throw halted ?? words.giveUp()
+      throw words.giveUp(halted)
     },
   }
 }

@@ -1,5 +1,6 @@
 /** Before it is known who answers: how long it is waited for, and what is told of it. */
 import t from 'tap'
+import { DriverError } from '../../drivers/errors.ts'
 import { marlin } from '../../drivers/marlin/dialect.ts'
 import { FirstWords } from '../../drivers/shell/first-words.ts'
 import { defaultTuning } from '../../drivers/tuning.ts'
@@ -54,6 +55,19 @@ t.test('a question ends with the patience, by what was said', async t => {
   await clock.advance(HANDSHAKE_MS)
   await refused
   t.equal(clock.sleepers, 0)
+})
+
+t.test('a halt is told as one, what only begins like one is not', async t => {
+  const { words } = listening()
+  words.hear('Error:expected line 58 got 1')
+  for (const [said, code] of [
+    ['Error:expected line 58 got 1', 'DRIVER_NOT_RECOGNISED'],
+    ['Error:MINTEMP triggered, system stopped! Heater_ID: E0', 'DRIVER_HALTED'],
+    ['!!', 'DRIVER_HALTED'],
+    ['ALARM:1 (a limit switch)', 'DRIVER_HALTED'],
+    ['!! Shutdown due to webhooks request', 'DRIVER_HALTED'],
+  ] as const)
+    t.match(words.giveUp(new DriverError('DRIVER_HALTED', said)), { code }, said)
 })
 
 t.test('what is told holds nothing of a print before ours, and is short', async t => {
