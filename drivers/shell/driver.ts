@@ -134,6 +134,7 @@ class Driver implements MotionController {
     const { hasResetLine } = link
     const identity = await words.answerTo(
       limited => identify(conversation, dialect, tuning, limited),
+      link,
       signal,
     )
     this.identity = { ...identity, hasResetLine }

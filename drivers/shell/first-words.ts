@@ -3,6 +3,7 @@ import type { Clock } from '#lib/clock.ts'
 import type { DialectName } from '../dialect.ts'
 import { DriverError, type DriverErrorCode } from '../errors.ts'
 import { parseFields } from '../marlin/replies.ts'
+import type { SerialLink } from '../serial-link.ts'
 import type { Tuning } from '../tuning.ts'
 import { isOpenReply } from './flight-recorder.ts'
 
@@ -24,7 +25,10 @@ const MISUNDERSTOOD: readonly DriverErrorCode[] = [
   'DRIVER_PROTOCOL',
   'DRIVER_COMMAND_REFUSED',
   'DRIVER_HALTED',
+  'DRIVER_NOT_RECOGNISED',
 ]
+/** What nearly every firmware answers by its name, or a grbl by its version; twice, because only then a name is believed. */
+const NAME_QUESTION = '\nM115\nM115\n$I\n'
 /** A halt in any firmware's words. What else begins with `Error:` is how another refuses a line (Repetier: `Error:expected line 58 got 1`). */
 const HALT = /halt|kill|shutdown|emergency|alarm|runaway|temp|heat|^!!/i
 
@@ -74,10 +78,11 @@ export class FirstWords {
 
   /**
    * What `ask` resolves with, asked no longer than there is patience.
-   * @throws DriverError as {@link giveUp} tells; what else `ask` throws; `signal.reason`.
+   * @throws DriverError as {@link refusal} tells; what else `ask` throws; `signal.reason`.
    */
   async answerTo<T>(
     ask: (signal: AbortSignal) => Promise<T | undefined>,
+    link: Pick<SerialLink, 'write'>,
     signal: AbortSignal,
   ): Promise<T> {
     const ended = new AbortController()
@@ -93,7 +98,7 @@ export class FirstWords {
       return answer
     } catch (error) {
       const isMisunderstood = error instanceof DriverError && MISUNDERSTOOD.includes(error.code)
-      throw isMisunderstood ? this.giveUp(error) : error
+      throw isMisunderstood ? await this.refusal(link, signal, error) : error
     } finally {
       ended.abort()
     }
@@ -133,6 +138,20 @@ export class FirstWords {
     return undefined
   }
 
+  /** Why it is given up, once it was asked for its name where it has not told it. @throws `signal.reason`. */
+  async refusal(
+    link: Pick<SerialLink, 'write'>,
+    signal: AbortSignal,
+    cause?: DriverError,
+  ): Promise<DriverError> {
+    const { clock, tuning } = this.#options
+    const error = this.giveUp(cause)
+    if (error.code !== 'DRIVER_NOT_RECOGNISED' || this.name !== undefined) return error
+    link.write(NAME_QUESTION)
+    await clock.sleep(tuning.handshakeRetryMs, signal)
+    return this.giveUp(cause)
+  }
+
   /** Why it is given up: it said nothing, waits for its user, or is of no dialect that was wanted; `cause` where that is a halt. */
   giveUp(cause?: DriverError): DriverError {
     if (cause?.code === 'DRIVER_HALTED' && HALT.test(cause.message)) return cause
@@ -141,8 +160,11 @@ export class FirstWords {
       return new DriverError('DRIVER_SILENT', `${path}: no byte to any question`)
     if (PAUSED.test(this.#busyReason) && this.name === undefined)
       return new DriverError('DRIVER_PAUSED_FOR_USER', `${path} is ${this.#busyReason}`, { cause })
-    const expected = wanted.length === 1 ? `not ${wanted[0]}` : `none of ${wanted.join(', ')}`
-    const message = `${this.#told()} and is ${expected} (${path})`
+    const what =
+      wanted.length === 1
+        ? `does not answer as ${wanted[0]} does`
+        : `is none of ${wanted.join(', ')}`
+    const message = `${this.#told()} and ${what} (${path})`
     return new DriverError('DRIVER_NOT_RECOGNISED', message, { cause })
   }
 

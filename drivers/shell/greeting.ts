@@ -81,7 +81,7 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
       wake.abort()
     },
     run: async options => {
-      const { tuning, words } = options
+      const { tuning, words, signal } = options
       link = options.link
       await listen(tuning.greetingMs, options)
       while (words.patienceMs > 0) {
@@ -90,7 +90,7 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
         if (opening.needsQuiet) await fallQuiet(options)
         if (!isCuring) return
       }
-      throw words.giveUp(halted)
+      throw await words.refusal(link, signal, halted)
     },
   }
 }

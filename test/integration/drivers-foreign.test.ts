@@ -61,16 +61,26 @@ t.test('told to be a Marlin, what answers otherwise is told by what it says', as
     if (/M115/.test(line)) return [FOREIGN['Repetier_1.0.4'], 'ok']
     return [/M105/.test(line) ? 'ok T:20.0 /0 B:21.0 /0' : 'ok']
   })
-  const grbl = foreignBoard(t, line => [line === '' ? 'ok' : 'error:20'])
+  const grbl = foreignBoard(t, line => {
+    if (line === '$I') return ['[VER:1.1h.20190830:]', '[OPT:V,15,128]', 'ok']
+    return [line === '' ? 'ok' : 'error:20']
+  })
   const noise = foreignBoard(t, () => ['\xf8\x80\xfe'])
   const refusals = await Promise.all(
     [repetier, grbl, noise].map(({ port }) => refusal('marlin', port)),
   )
   const code = 'DRIVER_NOT_RECOGNISED'
   t.match(refusals, [
-    { code, message: `it calls itself "Repetier_1.0.4" and is not marlin (${repetier.port})` },
-    { code, message: /^it says "ok", "error:20" in \d+ lines and is not marlin/ },
-    { code, message: /^it says nothing readable in \d+ lines and is not marlin/ },
+    {
+      code,
+      message: `it calls itself "Repetier_1.0.4" and does not answer as marlin does (${repetier.port})`,
+    },
+    {
+      code,
+      message:
+        /^it says "error:20", "\[VER:1.1h.20190830:\]", "\[OPT:V,15,128\]" in \d+ lines and does not answer as marlin does/,
+    },
+    { code, message: /^it says nothing readable in \d+ lines and does not answer as marlin does/ },
   ])
 })
 
@@ -82,7 +92,7 @@ t.test('who is not known yet is probed with nothing it could misread', async t =
     board.received.some(line => line.startsWith('N2 ')),
     'it was probed',
   )
-  const questions = /^(?:N\d+ (?:M105|M118 q\d+)\*\d+|N0 M110 N0\*125)?$/
+  const questions = /^(?:N\d+ (?:M105|M118 q\d+)\*\d+|N0 M110 N0\*125|M115|\$I)?$/
   t.strictSame(
     board.received.filter(line => !questions.test(line)),
     [],

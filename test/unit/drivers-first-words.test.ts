@@ -5,6 +5,7 @@ import { marlin } from '../../drivers/marlin/dialect.ts'
 import { FirstWords } from '../../drivers/shell/first-words.ts'
 import { defaultTuning } from '../../drivers/tuning.ts'
 import { fakeClock } from '../fakes/core-clock.ts'
+import { fakeLink } from '../fakes/drivers-link.ts'
 
 const { handshakeAttempts, handshakeRetryMs, bootMs } = defaultTuning
 const HANDSHAKE_MS = handshakeAttempts * handshakeRetryMs
@@ -43,16 +44,20 @@ t.test('a question ends with the patience, by what was said', async t => {
   const { clock, words } = listening()
   words.hear('error:20')
   const never = new AbortController().signal
+  const written: string[] = []
   const asked = words.answerTo(
     signal =>
       new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+    fakeLink(written),
     never,
   )
   const refused = t.rejects(asked, {
     code: 'DRIVER_NOT_RECOGNISED',
-    message: 'it says "error:20" in 1 lines and is not marlin (/dev/ttyACM0)',
+    message: 'it says "error:20" in 1 lines and does not answer as marlin does (/dev/ttyACM0)',
   })
   await clock.advance(HANDSHAKE_MS)
+  t.strictSame(written, ['\nM115\nM115\n$I\n'], 'a last question, for its name')
+  await clock.advance(handshakeRetryMs)
   await refused
   t.equal(clock.sleepers, 0)
 })
