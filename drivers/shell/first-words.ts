@@ -25,7 +25,6 @@ const MISUNDERSTOOD: readonly DriverErrorCode[] = [
   'DRIVER_PROTOCOL',
   'DRIVER_COMMAND_REFUSED',
   'DRIVER_HALTED',
-  'DRIVER_NOT_RECOGNISED',
 ]
 /** What nearly every firmware answers by its name, or a grbl by its version; twice, because only then a name is believed. */
 const NAME_QUESTION = '\nM115\nM115\n$I\n'
@@ -89,19 +88,20 @@ export class FirstWords {
     const limited = AbortSignal.any([signal, ended.signal])
     // Ends by its signal at the latest.
     this.#outlast(limited).then(
-      () => ended.abort(this.giveUp()),
+      () => ended.abort(new DriverError('DRIVER_ACK_TIMEOUT', 'no answer that is understood')),
       () => undefined,
     )
+    let cause: DriverError | undefined
     try {
       const answer = await ask(limited)
-      if (answer === undefined) throw this.giveUp()
-      return answer
+      if (answer !== undefined) return answer
     } catch (error) {
-      const isMisunderstood = error instanceof DriverError && MISUNDERSTOOD.includes(error.code)
-      throw isMisunderstood ? await this.refusal(link, signal, error) : error
+      if (!(error instanceof DriverError && MISUNDERSTOOD.includes(error.code))) throw error
+      cause = error
     } finally {
       ended.abort()
     }
+    throw await this.refusal(link, signal, cause)
   }
 
   async #outlast(signal: AbortSignal): Promise<void> {

@@ -6,7 +6,7 @@ import type { Tuning } from '../../drivers/tuning.ts'
 import { never, QUICK } from '../fakes/drivers-bench.ts'
 import { foreignBoard } from '../fakes/drivers-foreign.ts'
 
-const TUNING: Partial<Tuning> = { ...QUICK, handshakeRetryMs: 100, handshakeAttempts: 4 }
+const TUNING: Partial<Tuning> = { ...QUICK, handshakeRetryMs: 100, handshakeAttempts: 6 }
 
 /** What opening ends with, which is an error. */
 async function refusal(
@@ -116,13 +116,14 @@ function wizard(t: Test) {
 }
 
 t.test('a printer whose wizard is answered while it is opened is opened', async t => {
+  const PATIENT = { handshakeAttempts: 10 }
   const [printer, unknown, unattended] = [wizard(t), wizard(t), wizard(t)]
   const opening = Promise.all([
-    refusal('prusa', printer.board.port),
-    refusal('auto', unknown.board.port),
+    refusal('prusa', printer.board.port, PATIENT),
+    refusal('auto', unknown.board.port, PATIENT),
     refusal('prusa', unattended.board.port, { bootMs: 200 }),
   ])
-  for (let said = 0; said < 5; said++) {
+  for (let said = 0; said < 11; said++) {
     for (const { board } of [printer, unknown, unattended]) board.say('echo:busy: paused for user')
     await systemClock.sleep(100)
   }

@@ -5,7 +5,7 @@ import { DIALECT_NAMES } from '../../drivers/dialect.ts'
 import { openController, startSimulatedMarlin } from '../../drivers/index.ts'
 import { FAST, never, QUICK } from '../fakes/drivers-bench.ts'
 
-const TUNING = { ...QUICK, handshakeRetryMs: 100, handshakeAttempts: 4 }
+const TUNING = { ...QUICK, handshakeRetryMs: 100, handshakeAttempts: 16 }
 /** What asks and moves nothing: numbering, temperatures, position, identity, marks, status. */
 const QUESTION = /^\??(?:N\d+ ?)?(?:M105|M110 N0|M114|M115|M118 q\d+|\$I)?(?:\*\d+)?$/
 
