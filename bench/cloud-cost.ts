@@ -1,6 +1,5 @@
-/** Rows C2, C3 and wear: what a connected printer costs, in bytes a day and on its own board. */
+/** Rows C2 and C3: what a connected printer costs, in bytes a day and on its own board. */
 
-import { readFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -20,9 +19,8 @@ const SETTLING_S = 15
 /** Two batches of telemetry each. */
 const IDLE_S = 125
 const PRINTING_S = 125
-const HOUR_S = 3600
 const SERIAL = 'P-1'
-const OWED = { bytesADayMb: 6.5, rssMb: 90, cpuPercent: 1, wearMb: 5 } as const
+const OWED = { bytesADayMb: 6.5, rssMb: 90, cpuPercent: 1 } as const
 
 export async function* costRows({ directory, programs, say }: BenchContext): AsyncGenerator<Row> {
   await using on = await fleet('mosquitto')
@@ -37,17 +35,12 @@ export async function* costRows({ directory, programs, say }: BenchContext): Asy
   await using _ingest = startIngestProcess(on)
   await using courier = startCourierProcess(printing.desk, programs)
   await sleep(SETTLING_S * 1000)
-  const written = () => writtenMb(courier.pid) + writtenMb(printing.pid)
-  const idleFromMb = written()
   const idle = await cost(courier.pid, IDLE_S)
-  const idleDayMb = ((written() - idleFromMb) * DAY_S) / IDLE_S
   say(`C3 idle: ${shown(idle)}; printing`)
   const gcode = join(directory, 'clip.gcode')
   await writeFile(gcode, await readFile(join(ROOT, 'test/samples/clip.gcode')))
   await printing.print(gcode)
-  const busyFromMb = written()
   const busy = await cost(courier.pid, PRINTING_S)
-  const hourMb = ((written() - busyFromMb) * HOUR_S) / PRINTING_S
   yield {
     id: 'C3',
     what: 'courier: resident memory and CPU, connected',
@@ -60,17 +53,6 @@ export async function* costRows({ directory, programs, say }: BenchContext): Asy
     ),
     note: `means over ${IDLE_S} and ${PRINTING_S} s; one run`,
   }
-  yield {
-    id: 'W1',
-    what: 'written to flash by core and courier, telemetry at 1 Hz, the spooled file aside',
-    peer: 'none',
-    ratio: undefined,
-    figure: `${hourMb.toFixed(2)} MB a printed hour, ${idleDayMb.toFixed(2)} MB an idle day`,
-    owed: `<= ${OWED.wearMb} MB each`,
-    isMet: hourMb <= OWED.wearMb && idleDayMb <= OWED.wearMb,
-    note: `from ${PRINTING_S} and ${IDLE_S} s`,
-  }
-
   const batches = readSent(join(printing.desk.directory, 'cloud/sent.sqlite')).filter(({ topic }) =>
     topic.endsWith('/tele'),
   )
@@ -93,12 +75,6 @@ export async function* costRows({ directory, programs, say }: BenchContext): Asy
     owed: `<= ${OWED.bytesADayMb} MB`,
     isMet: dayMb <= OWED.bytesADayMb,
   }
-}
-
-/** proc(5): what a process sent to the storage layer. */
-function writtenMb(pid: number): number {
-  const io = readFileSync(`/proc/${pid}/io`, 'latin1')
-  return Number(/^write_bytes: (\d+)/m.exec(io)?.[1]) / MB
 }
 
 interface Cost {

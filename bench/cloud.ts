@@ -1,4 +1,4 @@
-/** Rows C1 to C5: one printer and a fleet, over Debian's Mosquitto with the shipped configuration. */
+/** Rows C1 to C5 and W1: one printer and a fleet, over Debian's Mosquitto with the shipped configuration. */
 
 import { hasMosquitto } from '../test/fakes/cloud-broker.ts'
 import { costRows } from './cloud-cost.ts'
@@ -7,6 +7,7 @@ import { fileRows } from './cloud-files.ts'
 import { ingestRows } from './cloud-ingest.ts'
 import { stormRows } from './cloud-storm.ts'
 import type { BenchPart } from './row.ts'
+import { wearRows } from './wear.ts'
 
 export const cloudBench: BenchPart = {
   name: 'cloud',
@@ -17,6 +18,7 @@ export const cloudBench: BenchPart = {
     }
     yield* eventRows(context)
     yield* costRows(context)
+    yield* wearRows(context)
     yield* fileRows(context)
     yield* stormRows(context)
     yield* ingestRows(context)

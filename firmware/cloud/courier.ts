@@ -32,6 +32,8 @@ export interface CourierPorts {
   /** Uniform in [0, 1). */
   readonly random: () => number
   readonly version: string
+  /** Where what need not outlast a boot lies, in memory; left out: with the rest. */
+  readonly runtimeDirectory?: string | undefined
 }
 
 export type CloudConfig = NonNullable<Config['cloud']>
@@ -82,7 +84,7 @@ export async function runCourier(
   })
   const trust = await openLiveTrust(config.trust.bundleFile)
   const session = Number(outbox.fact('session') ?? 0) + 1
-  using ring = new SentRing(join(cloud.stateDirectory, 'sent.sqlite'))
+  using ring = new SentRing(join(ports.runtimeDirectory ?? cloud.stateDirectory, 'sent.sqlite'))
   const made = { config, cloud, ports, trust, outbox, reports, identities, identity, session, ring }
   const state = await createState(made)
   const telemetry = new Telemetry(state, new Host('/', cloud.stateDirectory))

@@ -36,7 +36,11 @@ export async function main(args: readonly string[]): Promise<number> {
       await enrolPrinter(config, { url: options.url, token: options.token })
       return EXIT.ok
     }
-    const ports = { clock: systemClock, log, random: Math.random, version: await packageVersion() }
+    const ports = {
+      ...{ clock: systemClock, log, random: Math.random, version: await packageVersion() },
+      // systemd.exec(5): RuntimeDirectory= of the unit, in memory.
+      runtimeDirectory: process.env.RUNTIME_DIRECTORY,
+    }
     tellServiceManager(log)
     await runCourier(config, ports, ending)
     return EXIT.ok

@@ -32,11 +32,13 @@ export class Telemetry {
   #dropped = 0
   #watchedUntilMs = Number.NEGATIVE_INFINITY
   #wake = new AbortController()
-  #lostTold = 0
+  #lostTold: number
 
   constructor(state: Shared, host: Pick<Host, 'read'>) {
     this.#state = state
     this.#host = host
+    // What an earlier life left over of the numbers it had set aside is no loss of samples.
+    this.#lostTold = state.outbox.lastOf('tele')
   }
 
   /** Somebody watches from now on, for so long. */

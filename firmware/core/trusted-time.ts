@@ -20,6 +20,8 @@ export interface TrustedTime {
  */
 const MAX_LEAP_MS = 25 * 3_600_000
 const WATCH_MS = 60_000
+/** A file's time costs the flash 12 kB in an ext4's journal; a battery that is empty sets a clock back by years, not by an hour. */
+const KEEP_FLOOR_MS = 3_600_000
 
 /**
  * max(build time, persisted floor, last verified signed time, RTC). `floorMs` is the journal's, read at start; the
@@ -75,12 +77,13 @@ export async function watchClock(
   }: {
     readonly journal: Pick<Journal, 'record'>
     readonly clock: Clock
-    /** Told every minute what no clock may be behind. */
+    /** Told at the start and each hour what no clock may be behind. */
     readonly keepFloor: (floorMs: number) => Promise<void>
   },
   signal: AbortSignal,
 ): Promise<void> {
   let isUnconfirmed = false
+  let keepAtMs = clock.nowMs()
   for (;;) {
     const { atMs, quality, floorMs = atMs } = time.now()
     const isNow = quality === 'unconfirmed'
@@ -92,7 +95,10 @@ export async function watchClock(
       } else journal.record({ type: 'clock.confirmed', message: `quality ${quality}` })
     }
     isUnconfirmed = isNow
-    await keepFloor(floorMs)
+    if (clock.nowMs() >= keepAtMs) {
+      keepAtMs += KEEP_FLOOR_MS
+      await keepFloor(floorMs)
+    }
     await clock.sleep(WATCH_MS, signal)
   }
 }

@@ -15,9 +15,13 @@ export interface LinkProcess extends AsyncDisposable {
   kill(): Promise<void>
 }
 
-function started(launcher: string, args: readonly string[]): LinkProcess {
+function started(
+  launcher: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): LinkProcess {
   const stdio = process.env.CLOUD_LOG === undefined ? 'ignore' : 'inherit'
-  const child = spawn(launcher, args, { stdio })
+  const child = spawn(launcher, args, { stdio, env: { ...process.env, ...environment } })
   const kill = () => killed(child)
   return { pid: child.pid ?? 0, kill, [Symbol.asyncDispose]: kill }
 }
@@ -29,8 +33,13 @@ async function killed(child: ChildProcess): Promise<void> {
 }
 
 /** From the sources, or with the launchers in `programs`. */
-export function startCourierProcess({ directory }: Printer, programs = PROGRAMS): LinkProcess {
-  return started(join(programs, 'mpfd-cloud'), ['--config', join(directory, 'config.json')])
+export function startCourierProcess(
+  { directory }: Printer,
+  programs = PROGRAMS,
+  environment: Readonly<Record<string, string>> = {},
+): LinkProcess {
+  const args = ['--config', join(directory, 'config.json')]
+  return started(join(programs, 'mpfd-cloud'), args, environment)
 }
 
 /** `fleet serve`; its store is `fleet.sqlite` in the tenant's directory. */

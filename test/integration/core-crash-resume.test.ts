@@ -53,7 +53,7 @@ t.test('resumed after a SIGKILL, the part has every move exactly once', async t 
   await using core = await startCore(printer.config, ports, new AbortController().signal)
   const { journal, engine } = core
   const [job] = journal.jobs(['interrupted'])
-  t.match(job, { state: 'interrupted', use: 1, message: /at most 4 s/ })
+  t.match(job, { state: 'interrupted', use: 1, message: /at most 5 s/ })
   await writeFile(join(printer.stick, 'another.mpf'), await seal(printer, program(10)))
   const waiting = await untilEvent(journal, ({ type }) => type === 'job.waiting')
   t.match(waiting, { code: 'PRINTER_BUSY', message: /interrupted print/ })

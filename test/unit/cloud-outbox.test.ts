@@ -1,7 +1,8 @@
 /** The outbox: contiguous numbers, bounds by class, losses told, and nothing forgotten across a restart. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { type Test, test } from 'tap'
 import { cosignedSize, keepCosignature } from '../../firmware/cloud/cosignature.ts'
 import { Outbox } from '../../firmware/cloud/outbox.ts'
@@ -29,6 +30,69 @@ test('numbers go on across a restart and after everything was acknowledged', asy
     outbox.read('resp', outbox.ackedOf('resp'), 10, 1000).items.map(({ seq }) => seq),
     [3],
   )
+})
+
+const numbersOf = (outbox: Outbox, after: number) =>
+  outbox.read('tele', after, 1000, 1e6).items.map(({ seq }) => seq)
+
+/** What another process finds in the file. */
+const onDisk = (path: string) => {
+  const database = new DatabaseSync(path, { readOnly: true })
+  const [row] = database.prepare(`SELECT count(*) AS n FROM items WHERE stream = 'tele'`).all()
+  database.close()
+  return row?.n
+}
+
+test('telemetry that is acknowledged soon never touches the disk; an orderly end keeps the rest', async t => {
+  const path = await place(t)
+  {
+    using outbox = new Outbox(path, LIMITS)
+    for (let i = 1; i <= 100; i++) {
+      t.equal(outbox.append('tele', [Buffer.alloc(2000, i)]), i)
+      t.ok(outbox.ack('tele', i - 1))
+    }
+    t.equal(onDisk(path), 0)
+    t.same(numbersOf(outbox, 99), [100])
+  }
+  t.equal(onDisk(path), 1)
+  using outbox = new Outbox(path, LIMITS)
+  t.equal(outbox.ackedOf('tele'), 99)
+  t.equal(outbox.append('tele', [text(101)]), 101)
+  t.same(numbersOf(outbox, 99), [100, 101])
+})
+
+test('telemetry that waits is written in time, in its order', async t => {
+  const path = await place(t)
+  using outbox = new Outbox(path, LIMITS)
+  for (let i = 1; i <= 30; i++) outbox.append('tele', [Buffer.alloc(1000, i)])
+  t.equal(onDisk(path), 17, 'all but what memory holds')
+  t.same(
+    numbersOf(outbox, 0),
+    Array.from({ length: 30 }, (_, i) => i + 1),
+  )
+  outbox.ack('tele', 20)
+  t.same(numbersOf(outbox, 20), [21, 22, 23, 24, 25, 26, 27, 28, 29, 30])
+  t.equal(onDisk(path), 0)
+})
+
+test('after a crash no number of telemetry is given a second time, and what is missing is told', async t => {
+  const path = await place(t)
+  const crashed = new Outbox(path, LIMITS)
+  for (let i = 1; i <= 10; i++) crashed.append('tele', [text(i)])
+  crashed.ack('tele', 4)
+  // What a process that was killed leaves behind.
+  const left = `${path}-left`
+  for (const suffix of ['', '-wal']) await copyFile(`${path}${suffix}`, `${left}${suffix}`)
+  crashed[Symbol.dispose]()
+  using outbox = new Outbox(left, LIMITS)
+  const next = outbox.append('tele', [text(11)])
+  t.ok(next > 10, `goes on with ${next}`)
+  const { items, lost } = outbox.read('tele', outbox.ackedOf('tele'), 10, 1000)
+  t.same(
+    items.map(({ seq }) => seq),
+    [next],
+  )
+  t.same(lost, [1, next - 1])
 })
 
 test('an acknowledgement of what was never sent changes nothing', async t => {

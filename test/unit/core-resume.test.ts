@@ -144,11 +144,11 @@ t.test('goes on after the line at whose end the controller says it stands', asyn
 
 t.test('without its word the bound of what is printed again is said', async t => {
   await using b = await interrupted()
-  t.match(b.journal.job('aa').message, /at most 4 s/)
+  t.match(b.journal.job('aa').message, /at most 5 s/)
   await b.engine.resume()
   t.match(
     b.journal.events(0, 99).find(({ type }) => type === 'job.continued'),
-    { message: /at most 4 s, is printed again/, detail: { isExact: false } },
+    { message: /at most 5 s, is printed again/, detail: { isExact: false } },
   )
 })
 

@@ -109,9 +109,9 @@ t.test('a leap of the clock is recorded once, and so is its end; the floor stays
   const keepFloor = async (floorMs: number) => void kept.push(floorMs)
   const ports = { journal, clock, keepFloor }
   const watching = watchClock(time, ports, ending.signal).catch(() => undefined)
-  for (let round = 0; round < 3; round++) await clock.advance(60_000)
+  for (let round = 0; round < 121; round++) await clock.advance(60_000)
   t.equal(journal.floor('trusted-time'), HOUR_MS)
-  t.ok(kept.length > 2 && kept.every(floorMs => floorMs === HOUR_MS), 'the leap is not kept')
+  t.strictSame(kept, [HOUR_MS, HOUR_MS, HOUR_MS], 'each hour; the leap is not kept')
   stamp = { atMs: 2 * HOUR_MS, quality: 'rtc' }
   await clock.advance(60_000)
   ending.abort()

@@ -11,8 +11,8 @@ import {
 } from '#mpf'
 import { findResumePoint, type OpenedBody } from './resume-point.ts'
 
-/** Some four seconds of the shortest moves a wire can carry, and the window and planner on top. */
-const SEARCHED_COMMANDS = 4_096
+/** Some five seconds of the shortest moves a wire can carry, and the window and planner on top. */
+const SEARCHED_COMMANDS = 5_120
 const NM_PER_MM = 1e6
 
 /** See `OpenedPrint.standingLine`. @throws MpfError by code; `signal.reason`. */

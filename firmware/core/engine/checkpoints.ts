@@ -2,8 +2,8 @@
 
 import type { Clock } from '#lib/clock.ts'
 
-/** Flash wear: a kept line costs one page of the disk or two (5 kB in the mean), and BENCH allows 5 MB a printed hour. */
-export const CHECKPOINT_MS = 4000
+/** Flash wear: a kept line costs one page of the disk or two (5 kB in the mean): 4 MB a printed hour. */
+export const CHECKPOINT_MS = 5000
 
 export class Checkpoints {
   readonly #clock: Clock

@@ -9,7 +9,7 @@ const APPLICATION_ID = 0x6d_70_66_4a
 const BUSY_TIMEOUT_MS = 2000
 const PRIVATE_MODE = 0o600
 /** A frame of this size dirties 1.3 pages of 4 KiB in the mean, one of 4096 two; smaller ones cost an event a fifth more CPU time. */
-const PAGE_BYTES = 1024
+export const PAGE_BYTES = 1024
 
 /** Each brings the schema from version i to i + 1. Never edited once released: add another. */
 const MIGRATIONS = [

@@ -47,7 +47,7 @@ export const resume: Command = {
   description: [
     'Runs the resume script and goes on with the line after the last one acknowledged.',
     'A print that was interrupted by a power cut, a crash or a lost controller goes on too: its file is checked again, the heat is put back, X and Y are homed (never Z), and the same use is continued. Leave the part where it is.',
-    'Where the controller kept its position and the core crashed, that position tells the line it stopped at, exactly. Otherwise the print goes on from the line kept last: what was executed after it, at most 4 s, is printed again. The event job.continued says which (isExact). A machine that can not be told its height after a restart (grbl) is not resumed: JOB_NOT_RESUMABLE.',
+    'Where the controller kept its position and the core crashed, that position tells the line it stopped at, exactly. Otherwise the print goes on from the line kept last: what was executed after it, at most 5 s, is printed again. The event job.continued says which (isExact). A machine that can not be told its height after a restart (grbl) is not resumed: JOB_NOT_RESUMABLE.',
   ],
   options: {},
   async run(context) {

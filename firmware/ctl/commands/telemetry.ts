@@ -6,7 +6,7 @@ import { type Command, textOption, writeLines } from '../command.ts'
 import { ctlFault, EXIT } from '../errors.ts'
 import { jsonLine } from '../render/text.ts'
 
-const DEFAULT_FILE = '/var/lib/mpfd-cloud/sent.sqlite'
+const DEFAULT_FILE = '/run/mpfd-cloud/sent.sqlite'
 const LINE_FEED = 0x0a
 /** No batch inflates to more. */
 const MAX_BATCH_BYTES = 8 * 1024 * 1024
