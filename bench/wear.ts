@@ -19,7 +19,11 @@ const IMAGE_BYTES = 512 << 20
 const SECTOR_BYTES = 512
 const MB = 1e6
 const [HOUR_S, DAY_S] = [3600, 86_400]
-const SETTLING_S = 15
+/** What a start writes is written, and no telemetry is there yet. */
+const SETTLING_S = 30
+/** The first batch of telemetry, and the numbers set aside for it and those after it. */
+const BATCH_S = 60
+const BATCHES_A_RESERVE = 64
 const WINDOW_S = 180
 const OWED_MB = 5
 /** A print that outlasts the window at the machine's own pace. */
@@ -34,7 +38,7 @@ export async function* wearRows({ directory, programs, say }: BenchContext): Asy
     return
   }
   // 1 Hz, a batch a minute: CLOUD 3.2.
-  const cloud = { sampleIntervalMs: 1000, batchSamples: 60 }
+  const cloud = { sampleIntervalMs: 1000, batchSamples: BATCH_S }
   const place = { speed: 1, baud: 250_000, cloud, programs }
   await using printing = await ConnectedPrinter.start(on, place)
   await using _ingest = startIngestProcess(on)
@@ -42,8 +46,11 @@ export async function* wearRows({ directory, programs, say }: BenchContext): Asy
   mkdirSync(run.RUNTIME_DIRECTORY)
   await using _courier = startCourierProcess(printing.desk, programs, run)
   await sleep(SETTLING_S * 1000)
+  const reserveMb = await flash.writtenMb(() => sleep(BATCH_S * 1000))
   const idleMb = await flash.writtenMb(() => sleep(WINDOW_S * 1000))
-  say(`W1: ${idleMb.toFixed(3)} MB in ${WINDOW_S} s idle`)
+  say(
+    `W1: ${reserveMb.toFixed(3)} MB until the first batch, ${idleMb.toFixed(3)} MB in ${WINDOW_S} s`,
+  )
   const gcode = join(directory, 'wear.gcode')
   const shared = sharedPath(LONG_PROGRAM)
   const program = shared
@@ -53,7 +60,9 @@ export async function* wearRows({ directory, programs, say }: BenchContext): Asy
   const startMb = await flash.writtenMb(() => printing.print(gcode))
   const printMb = await flash.writtenMb(() => sleep(WINDOW_S * 1000))
   say(`W1: ${startMb.toFixed(3)} MB to start, ${printMb.toFixed(3)} MB in ${WINDOW_S} s of print`)
-  const [hourMb, dayMb] = [(printMb * HOUR_S) / WINDOW_S, (idleMb * DAY_S) / WINDOW_S]
+  const scaled = (mb: number, seconds: number) =>
+    (mb * seconds) / WINDOW_S + (reserveMb * seconds) / (BATCH_S * BATCHES_A_RESERVE)
+  const [hourMb, dayMb] = [scaled(printMb, HOUR_S), scaled(idleMb, DAY_S)]
   yield {
     id: 'W1',
     what: 'written to flash by core and courier, telemetry at 1 Hz, the spooled file aside',
@@ -62,7 +71,7 @@ export async function* wearRows({ directory, programs, say }: BenchContext): Asy
     figure: `${hourMb.toFixed(2)} MB a printed hour, ${dayMb.toFixed(2)} MB an idle day`,
     owed: `<= ${OWED_MB} MB each`,
     isMet: hourMb <= OWED_MB && dayMb <= OWED_MB,
-    note: `sectors of the block device under an ext4 mounted ${MOUNT_OPTIONS}, synced at both ends of ${WINDOW_S} s each; the start, with the sealed file twice (stick and spool): ${startMb.toFixed(2)} MB`,
+    note: `sectors of the block device under an ext4 mounted ${MOUNT_OPTIONS}, synced at both ends of ${WINDOW_S} s each; the minute in which numbers are set aside (${reserveMb.toFixed(3)} MB) counts once in ${BATCHES_A_RESERVE}; the start, with the sealed file twice (stick and spool): ${startMb.toFixed(2)} MB`,
   }
 }
 
