@@ -17,6 +17,7 @@ export interface Tuning {
   readonly settleMs: number
   readonly probeAfterMs: number
   readonly probeNoisyAfterMs: number
+  readonly probePacedAfterMs: number
   readonly probeBusyAfterMs: number
   readonly maxProbeAfterMs: number
   readonly silenceMs: number
@@ -55,14 +56,19 @@ export const defaultTuning: Tuning = Object.freeze({
   markEveryLines: 64,
   /** Resend episodes on top of the rate below before the link is given up. */
   noiseBurst: 12,
-  /** 5 %: beyond it one line in some 6 400 is damaged twice in one bit column, which an XOR checksum cannot see (0.05^2 / 2 / 8). */
-  noiseResendsPerLine: 0.05,
+  /**
+   * 6 %: beyond it one line in some 4 400 is damaged twice in one bit column, which an XOR checksum cannot see (0.06^2 / 2 / 8). Below it is
+   * 0.2 % a byte, at which 4.9 % of lines of 25 bytes are damaged.
+   */
+  noiseResendsPerLine: 0.06,
   /** Measured: 6 ms let every stale line of a window reach Marlin over a pty before the rewind. */
   settleMs: 6,
   /** Longer than a round trip under load, short enough not to show on a part; doubles up to the next value. */
   probeAfterMs: 250,
   /** On a link that damages lines a stall is most likely a lost word: a few round trips under load. */
   probeNoisyAfterMs: 40,
+  /** The same at the least, where acknowledgements come faster than that: several round trips of a pty, or of a USB frame. */
+  probePacedAfterMs: 12,
   /** More than a busy interval (M113 default 2 s): a controller that works on something has said so by then. */
   probeBusyAfterMs: 2_500,
   maxProbeAfterMs: 8_000,

@@ -78,6 +78,7 @@ export class Conversation {
       isDumb: () => this.#isDumb,
       probe: () => this.probe(),
       settled: () => this.settled(),
+      goOn: () => this.#sender.pump(),
     })
   }
 

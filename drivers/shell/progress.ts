@@ -8,6 +8,11 @@ const PROBE_BYTES = 24
 /** Probes that fit the smallest receive ring beside nothing else: 64 bytes. */
 const PROBES_IN_RING = 2
 
+/** Of a new interval in the mean. */
+const PACE_SHARE = 1 / 8
+/** No acknowledgement for so many of them: a word was lost rather than a move long. */
+const PACES_MISSED = 5
+
 /** Progress of the acknowledgements of one conversation. */
 export class Progress {
   readonly #clock: Clock
@@ -15,6 +20,8 @@ export class Progress {
   readonly #window: SendWindow<unknown>
   #probes = 0
   #isBusy = false
+  /** Between acknowledgements, a moving mean: a wait for a move that makes room in the planner included. */
+  #paceMs = 0
   /** Since when nothing has moved the acknowledgements, and nothing says that the controller works on it. Monotonic. */
   stalledSinceMs: number
 
@@ -27,7 +34,9 @@ export class Progress {
 
   /** Acknowledgements moved, or begin to be owed. */
   moved(): void {
-    this.stalledSinceMs = this.#clock.nowMs()
+    const nowMs = this.#clock.nowMs()
+    this.#paceMs += (nowMs - this.stalledSinceMs - this.#paceMs) * PACE_SHARE
+    this.stalledSinceMs = nowMs
     this.#probes = 0
     this.#isBusy = false
   }
@@ -54,11 +63,13 @@ export class Progress {
   }
 
   get #afterMs(): number {
-    const { probeAfterMs, probeBusyAfterMs, probeNoisyAfterMs } = this.#tuning
+    const { probeAfterMs, probeBusyAfterMs, probeNoisyAfterMs, probePacedAfterMs } = this.#tuning
     if (this.#isBusy || this.#isTight) return probeBusyAfterMs
     const { resends, windowLines, noiseLevel } = this.#window
     const isNoisy = noiseLevel >= 1 || (resends > 0 && windowLines === 1)
-    return isNoisy ? Math.min(probeNoisyAfterMs, probeAfterMs) : probeAfterMs
+    if (!isNoisy) return probeAfterMs
+    const pacedMs = Math.max(probePacedAfterMs, PACES_MISSED * this.#paceMs)
+    return Math.min(pacedMs, probeNoisyAfterMs, probeAfterMs)
   }
 
   get #isTight(): boolean {

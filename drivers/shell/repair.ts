@@ -1,7 +1,7 @@
 /** After damage: waits until what was in flight has crossed the wire, then rewinds or asks. */
 import type { Clock } from '#lib/clock.ts'
 import type { Tuning } from '../tuning.ts'
-import { inFlightLines, type SendWindow } from '../window/send-window.ts'
+import { inFlightLines, isRewound, type SendWindow, trust } from '../window/send-window.ts'
 import type { Health } from './health.ts'
 
 export interface RepairOptions {
@@ -13,6 +13,13 @@ export interface RepairOptions {
   readonly isDumb: () => boolean
   readonly probe: () => void
   readonly settled: () => void
+  /** Writes what there is room for. */
+  readonly goOn: () => void
+}
+
+/** The line asked for was the last one written: nothing stale is on its way behind it. */
+function isAlone({ settlingFrom, cursor }: SendWindow<unknown>): boolean {
+  return settlingFrom !== undefined && cursor <= settlingFrom + 1
 }
 
 export class Repair {
@@ -28,15 +35,23 @@ export class Repair {
   /** A resend was asked for, or a reply cannot be right: rewinds once the stale lines of the window were refused, or asks. */
   settleLater(): void {
     const { window, probe, settled } = this.#options
+    if (isAlone(window)) return settled()
     this.#later(() => {
       if (window.settlingFrom === undefined) probe()
       else settled()
     })
   }
 
-  /** An acknowledgement or a line was lost: asks, unless a later number tells as much. A plain count stays one behind. */
+  /**
+   * An acknowledgement or a line was lost. Where `ok N` is said the next line asks: its number acknowledges both, or is refused. Else, or
+   * where there is no next one, asks by a line of its own, unless a later number tells as much. A plain count stays one behind.
+   */
   askLater(): void {
-    const { window, probe } = this.#options
+    const { window, probe, goOn } = this.#options
+    if (window.isNumbered && window.settlingFrom === undefined && !isRewound(window)) {
+      trust(window)
+      goOn()
+    }
     this.#doubted = window.acked
     if (this.#isAskDue) return
     this.#isAskDue = true

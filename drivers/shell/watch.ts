@@ -4,6 +4,9 @@ import { DriverError } from '../errors.ts'
 import type { Tuning } from '../tuning.ts'
 import type { Conversation } from './conversation.ts'
 
+/** A probe comes later than it is due by half of its delay at most. */
+const LOOKS_A_PROBE = 2
+
 export interface WatchOptions {
   readonly clock: Clock
   readonly tuning: Tuning
@@ -22,7 +25,7 @@ export function startWatch(options: WatchOptions): void {
   const loop = async (): Promise<void> => {
     while (!conversation.failure) {
       // An idle link is looked at seldom: 40 wakes a second cost more than all else an idle core does.
-      await clock.sleep(conversation.inFlight > 0 ? tuning.watchMs : tuning.idleWatchMs, signal)
+      await clock.sleep(pauseMs(conversation, tuning), signal)
       if (conversation.isDetached) continue
       options.checkPresence()
       if (!conversation.failure && conversation.inFlight > 0) look()
@@ -30,6 +33,11 @@ export function startWatch(options: WatchOptions): void {
   }
   // Ends by its signal only.
   loop().catch(() => undefined)
+}
+
+function pauseMs({ inFlight, progress }: Conversation, tuning: Tuning): number {
+  if (inFlight === 0) return tuning.idleWatchMs
+  return Math.min(tuning.watchMs, progress.probeDelayMs / LOOKS_A_PROBE)
 }
 
 function createLook(options: WatchOptions): () => void {

@@ -12,7 +12,7 @@ import { Progress } from '../../drivers/shell/progress.ts'
 import { Repair } from '../../drivers/shell/repair.ts'
 import { defaultTuning } from '../../drivers/tuning.ts'
 import { acknowledge, settle } from '../../drivers/window/acknowledge.ts'
-import { append, createWindow, takeRewound } from '../../drivers/window/send-window.ts'
+import { append, createWindow, hasRoom, takeRewound } from '../../drivers/window/send-window.ts'
 import { fakeClock } from '../fakes/core-clock.ts'
 import { fakeLink } from '../fakes/drivers-link.ts'
 
@@ -112,6 +112,7 @@ t.test('asks about a reply lost while an earlier one is looked into', async t =>
     isDumb: () => false,
     probe: () => void probes++,
     settled: () => undefined,
+    goOn: () => undefined,
   })
   window.isNumbered = true
   send('G1 X1')
@@ -125,6 +126,58 @@ t.test('asks about a reply lost while an earlier one is looked into', async t =>
   acknowledge(window, send('G1 X4'))
   await clock.advance(50)
   t.equal(probes, 1)
+})
+
+t.test(
+  'rewinds at once where nothing stale can be on its way, else once it was refused',
+  async t => {
+    const clock = fakeClock()
+    const window = createWindow<undefined>(defaultTuning)
+    const send = (text: string) =>
+      append(window, { text, frame: `${text}\n`, by: 'ok' }, undefined).n
+    const done: string[] = []
+    const repair = new Repair({
+      ...{ clock, window, tuning: defaultTuning },
+      health: new Health(clock, 250_000, () => undefined),
+      isDumb: () => false,
+      probe: () => void done.push('asked'),
+      settled: () => void done.push('rewound'),
+      goOn: () => void done.push('went on'),
+    })
+    window.settlingFrom = send('G1 X1')
+    repair.settleLater()
+    t.strictSame(done.splice(0), ['rewound'])
+    send('G1 X2')
+    repair.settleLater()
+    t.strictSame(done, [])
+    await clock.advance(20)
+    t.strictSame(done.splice(0), ['rewound'])
+    window.settlingFrom = undefined
+    window.isNumbered = true
+    repair.askLater()
+    t.strictSame(done, ['went on'], 'the next line asks')
+    t.ok(hasRoom(window, 90), 'and has room to')
+  },
+)
+
+t.test('on a noisy link a lost word is asked for at the pace of the others', async t => {
+  const clock = fakeClock()
+  const window = createWindow<undefined>(defaultTuning)
+  const progress = new Progress(clock, defaultTuning, window)
+  const acknowledgeEach = async (paceMs: number) => {
+    for (let i = 0; i < 100; i++) {
+      await clock.advance(paceMs)
+      progress.moved()
+    }
+  }
+  await acknowledgeEach(2)
+  t.equal(progress.probeDelayMs, defaultTuning.probeAfterMs, 'a clean link has time')
+  window.noiseLevel = 1
+  t.equal(progress.probeDelayMs, defaultTuning.probePacedAfterMs)
+  await acknowledgeEach(5)
+  t.equal(Math.round(progress.probeDelayMs), 25)
+  await acknowledgeEach(100)
+  t.equal(progress.probeDelayMs, defaultTuning.probeNoisyAfterMs)
 })
 
 t.test('a rewound line is no reason to wait longer with a question', async t => {
