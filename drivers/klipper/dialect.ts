@@ -41,8 +41,9 @@ export const klipper: Dialect = {
   parseReply: parseKlipperReply,
   hear: hearCounted,
   opening: {
-    bytes: 'M105\n',
-    isAnswer: reply => reply.kind === 'okTemperatures',
+    // M105 and M115 are answered in a shutdown too, as if all were well; this one tells why it is not ready.
+    bytes: 'STATUS\n',
+    isAnswer: reply => reply.kind === 'start',
     needsQuiet: true,
   },
   identification: {

@@ -29,7 +29,7 @@ const MISUNDERSTOOD: readonly DriverErrorCode[] = [
 /** What nearly every firmware answers by its name, or a grbl by its version; twice, because only then a name is believed. */
 const NAME_QUESTION = '\nM115\nM115\n$I\n'
 /** A halt in any firmware's words. What else begins with `Error:` is how another refuses a line (Repetier: `Error:expected line 58 got 1`). */
-const HALT = /halt|kill|shutdown|emergency|alarm|runaway|temp|heat|^!!/i
+const HALT = /halt|kill|shutdown|emergency|alarm|runaway|temp|heat|not ready|^!!/i
 
 export interface FirstWordsOptions {
   readonly path: string

@@ -73,8 +73,11 @@ export function createGreeting({ parseReply, opening }: GreetingOptions['dialect
       if (cure !== undefined || reply.kind === 'start' || reply.kind === 'status')
         isCuring = cure !== undefined
       if (reply.kind === 'fatal') halted = new DriverError('DRIVER_HALTED', reply.text)
-      if (reply.kind === 'start') hear('start')
-      else if (opening.isAnswer(reply)) hear('answer')
+      // Klipper says that it is not ready, and then in which of many words.
+      else if (reply.kind === 'refused' && halted)
+        halted = new DriverError('DRIVER_HALTED', `not ready: ${reply.text}`)
+      if (opening.isAnswer(reply)) hear('answer')
+      else if (reply.kind === 'start') hear('start')
     },
     onLost: error => {
       lost = error

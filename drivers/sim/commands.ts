@@ -70,6 +70,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     if (firmware.options.hasAutoreport) firmware.setAutoreport((word(text, 'S') ?? 0) * 1000)
     return undefined
   },
+  STATUS: firmware => {
+    for (const line of firmware.personality.greeting) firmware.reply(line)
+    return undefined
+  },
   M400: waitForMoves,
   M410: firmware => {
     firmware.machine.quickStop()

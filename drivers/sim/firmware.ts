@@ -154,10 +154,9 @@ export class Firmware {
 
   #answerHalted(bytes: Uint8Array): void {
     const { haltedReply, lines } = this.personality
-    if (haltedReply === undefined) return
     if (lines.realtime.includes('?') && bytes.includes(0x18)) return this.softReset()
-    for (const byte of bytes)
-      if (byte === 0x0a) for (const line of haltedReply.split('\n')) this.reply(line)
+    const whole = Buffer.from(bytes).toString('latin1').split('\n').slice(0, -1)
+    for (const line of whole.flatMap(haltedReply)) this.reply(line)
   }
 
   #emergency(command: string): void {

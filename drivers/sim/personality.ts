@@ -42,8 +42,8 @@ export interface Personality {
   readonly missing: RegExp
   /** What a kill says. */
   halted(reason: string | undefined): readonly string[]
-  /** What a halted board still says to each line; `undefined`: nothing. */
-  readonly haltedReply: string | undefined
+  /** What a halted board still says to a line. */
+  haltedReply(line: string): readonly string[]
   identify(firmware: Firmware): void
 }
 
@@ -108,13 +108,13 @@ const marlin: Personality = {
   answersOnOk: [],
   positionPrefix: '',
   positionDecimals: 2,
-  missing: /^\$I$/,
+  missing: /^(?:\$I|STATUS)$/,
   halted: reason => [
     ...(reason === undefined ? [] : [reason]),
     'Error:Printer halted. kill() called!',
     '//action:poweroff',
   ],
-  haltedReply: undefined,
+  haltedReply: () => [],
   identify: marlinIdentity,
 }
 
@@ -157,7 +157,7 @@ const smoothie: Personality = {
   answersOnOk: ['M114'],
   positionPrefix: 'C: ',
   halted: reason => [reason ?? 'HALTED, M999 or $X to exit HALT state'],
-  haltedReply: '!!',
+  haltedReply: () => ['!!'],
 }
 
 const reprap: Personality = {
@@ -175,6 +175,16 @@ const reprap: Personality = {
   ],
 }
 
+const KLIPPER = 'Klipper FIRMWARE_VERSION:v0.12.0-sim'
+
+/** As if all were well to M105 and M115; any other word tells why it is not, and STATUS that it is not (klippy/gcode.py). */
+function klipperShutdown(line: string): readonly string[] {
+  if (line === 'M105') return ['ok T:0']
+  if (line === 'M115') return [`ok FIRMWARE_NAME:${KLIPPER}`]
+  const reason = ['!! Shutdown due to M112 command', 'ok']
+  return line === 'STATUS' ? ['// Klipper state: Not ready', ...reason] : reason
+}
+
 const klipper: Personality = {
   ...marlin,
   lines: {
@@ -185,17 +195,18 @@ const klipper: Personality = {
     maxChars: 4096,
   },
   greeting: ['// Klipper state: Ready'],
-  firmwareName: 'Klipper FIRMWARE_VERSION:v0.12.0-sim',
+  firmwareName: KLIPPER,
   unknown: text => ({ lines: [`// Unknown command:"${text}"`], isAcknowledgement: false }),
   hasBusyLines: false,
   reportsHoming: false,
   answersOnOk: ['M115'],
+  missing: /^\$I$/,
   halted: reason => [
     '!! Shutdown due to M112 command',
     ...(reason ? [`// ${reason}`] : []),
     '// Klipper state: Shutdown',
   ],
-  haltedReply: '!! Printer is shutdown\nok',
+  haltedReply: klipperShutdown,
 }
 
 const grbl: Personality = {
@@ -206,9 +217,9 @@ const grbl: Personality = {
   unknown: () => ({ lines: ['error:20'], isAcknowledgement: true }),
   answersOnOk: [],
   // No heaters, so no words for them.
-  missing: /^(?:M(?:[1-9]\d\d|2\d)|T0)$/,
+  missing: /^(?:M(?:[1-9]\d\d|2\d)|T0|STATUS)$/,
   halted: () => ['ALARM:3'],
-  haltedReply: 'error:9',
+  haltedReply: () => ['error:9'],
   checkMode: { identifies: false },
   identify: ({ options, reply }) => {
     reply('[VER:1.1h.20190830:]')

@@ -42,6 +42,11 @@ export function acknowledgeFirst(window: SendWindow<unknown>, by: Acknowledgemen
   return n === undefined ? NOTHING : acknowledge(window, n)
 }
 
+/** The oldest line in flight is a move: that has no answer but its ok. */
+export function isMoving(window: SendWindow<unknown>): boolean {
+  return /^G[0-3](?!\d)/.test(entryOf(window, window.acked + 1)?.text ?? '')
+}
+
 /** The oldest line in flight that `isIt`. */
 export function findInFlight(
   window: SendWindow<unknown>,

@@ -5,6 +5,7 @@ import {
   acknowledgeFirst,
   acknowledgeNext,
   findInFlight,
+  isMoving,
   shrink,
 } from './acknowledge.ts'
 import { entryOf, type SendWindow } from './send-window.ts'
@@ -29,12 +30,15 @@ export function hearCounted(window: SendWindow<unknown>, reply: Reply): Verdict 
   switch (reply.kind) {
     case 'ok':
       if (expecting === 'bareOk') return NOTHING
-      if (window.acked + 1 >= window.cursor) window.doubt = 'acknowledged a line never sent'
+      if (entryOf(window, window.acked + 1)?.by !== 'ok')
+        window.doubt = 'acknowledged a line never sent'
       return acknowledgeNext(window)
     case 'okTemperatures':
       return acknowledgeFirst(window, 'temperatures')
     case 'refused':
       return hearRefused(window, reply.text, reply.isAcknowledgement)
+    case 'unknownCommand':
+      return hearUnknown(window)
     case 'status':
       return reconcile(window, reply)
     case 'message':
@@ -55,6 +59,18 @@ function hearRefused(
   if (!isAcknowledgement) window.expecting = 'bareOk'
   acknowledge(window, n)
   return { kind: 'refused', n, reason }
+}
+
+/**
+ * A move is known to all: what is not known is somebody else's on the same terminal, and so is the ok that follows. Of any other word
+ * of ours it may be said, or of a line within, for it may be a macro. If no ok follows (said of Klipper's own console), the next M105
+ * makes up for the one skipped.
+ */
+function hearUnknown(window: SendWindow<unknown>): Verdict {
+  if (!isMoving(window)) return NOTHING
+  window.doubt = 'acknowledged a line never sent'
+  window.expecting = 'bareOk'
+  return NOTHING
 }
 
 /** Damaged line feeds run replies together, their carriage returns still between them; only a status report has bars. */

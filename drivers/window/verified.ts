@@ -4,7 +4,7 @@
  */
 import type { Position } from '../controller.ts'
 import type { Reply } from '../reply.ts'
-import { acknowledge, shrink } from './acknowledge.ts'
+import { acknowledge, isMoving, shrink } from './acknowledge.ts'
 import {
   applyMotion,
   couldBe,
@@ -46,11 +46,6 @@ export function hearVerified(window: SendWindow<unknown>, reply: Reply): Verdict
     default:
       return NOTHING
   }
-}
-
-/** The line in flight is a move: that has no answer but its ok. */
-function isMoving(window: SendWindow<unknown>): boolean {
-  return /^G[0-3](?!\d)/.test(entryOf(window, window.acked + 1)?.text ?? '')
 }
 
 function hearOk(window: SendWindow<unknown>): Verdict {

@@ -119,6 +119,29 @@ t.test('who is not known yet is probed with nothing it could misread', async t =
   )
 })
 
+t.test('a Klipper that is not ready is not opened, and tells why', async t => {
+  // Recorded on Klipper v0.13: to M105 and M115 all is well.
+  const klipper = (...reason: readonly string[]) =>
+    foreignBoard(t, line => {
+      if (line === 'STATUS')
+        return [...reason.slice(1), '// Klipper state: Not ready', ...reason.slice(0, 1), 'ok']
+      return [line === 'M115' ? 'ok FIRMWARE_NAME:Klipper FIRMWARE_VERSION:v0.13.0' : 'ok T:0']
+    })
+  const down = klipper("!! MCU 'mcu' shutdown: Timer too close", '// Printer is shutdown')
+  const wrong = klipper(
+    "!! Option 'pitch' is not valid in section 'stepper_x'",
+    '// Printer is halted',
+  )
+  const refusals = [refusal('auto', down.port), refusal('klipper', wrong.port)]
+  t.match(await Promise.all(refusals), [
+    { code: 'DRIVER_HALTED', message: "!! MCU 'mcu' shutdown: Timer too close" },
+    {
+      code: 'DRIVER_HALTED',
+      message: "not ready: Option 'pitch' is not valid in section 'stepper_x'",
+    },
+  ])
+})
+
 t.test('a grbl that does not know $I is none of ours', async t => {
   const board = foreignBoard(t, line => [line === '' ? 'ok' : 'error:3'])
   t.match(await refusal('grbl', board.port), { code: 'DRIVER_NOT_RECOGNISED' })

@@ -11,7 +11,7 @@ const TUNING = { ...QUICK, ...PROBES, handshakeRetryMs: 50, handshakeAttempts: 4
 const ENOUGH_LINES = 12
 const LONGEST_BOOT_MS = 60_000
 /** What asks and moves nothing: numbering, temperatures, position, identity, marks, status. */
-const QUESTION = /^\?*(?:N\d+ ?)?(?:M105|M110 N0|M114|M115|M118 q\d+|\$I)?(?:\*\d+)?$/
+const QUESTION = /^\?*(?:N\d+ ?)?(?:M105|M110 N0|M114|M115|M118 q\d+|\$I|STATUS)?(?:\*\d+)?$/
 
 const PAIRS = DIALECT_NAMES.flatMap(board =>
   DIALECT_NAMES.filter(dialect => dialect !== board).map(dialect => ({ board, dialect })),

@@ -19,6 +19,24 @@ t.test('Klipper: a refused line is named, and its ok is not counted twice', asyn
   t.equal(klipper.codec.lineBreak, '', 'an empty line would be acknowledged')
 })
 
+t.test(
+  "Klipper: another sender's words on its terminal are not counted as ours, and suspected",
+  async t => {
+    const window = windowOf(klipper, ...moves(2), 'M105', 'M73 P1')
+    say(klipper, window, '// Unknown command:"FOO"', 'ok')
+    t.equal(window.acked, 0, 'no move is a word that Klipper does not know')
+    t.equal(window.doubt, 'acknowledged a line never sent')
+    window.doubt = undefined
+    say(klipper, window, 'ok', 'ok')
+    t.match(window, { acked: 2, doubt: undefined })
+    say(klipper, window, 'ok')
+    t.match(window, { acked: 2, doubt: 'acknowledged a line never sent' }, 'M105 has none like it')
+    window.doubt = undefined
+    say(klipper, window, 'ok B:22.3 /0.0 T0:22.3 /0.0', '// Unknown command:"M73"', 'ok')
+    t.match(window, { acked: 4, doubt: undefined }, 'a word of ours, or within a macro of ours')
+  },
+)
+
 /** Asks until the machine has stood for a second; the first two reports may themselves acknowledge. */
 function stand(window: Window, askedAt: number, report: string): string[] {
   return Array.from({ length: 8 }, () => {

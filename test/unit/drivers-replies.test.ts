@@ -36,6 +36,7 @@ const WORDS: readonly (readonly [Dialect, string, Reply['kind']])[] = [
   [klipper, '!! Printer is not ready', 'fatal'],
   [klipper, '!! Must home axis first: 0.000 5.000 5.000 [0.000]', 'refused'],
   [klipper, '// Klipper state: Disconnect', 'fatal'],
+  [klipper, '// Klipper state: Not ready', 'fatal'],
   [klipper, 'echo: hello', 'message'],
   [smoothie, 'ALARM: Hard limit +X', 'fatal'],
   [smoothie, 'error:Alarm lock', 'fatal'],
