@@ -19,7 +19,12 @@ export type Reply =
   /** A line was damaged or missing: announces the `resend` that follows. */
   | { readonly kind: 'linkError'; readonly lastLine: number | undefined; readonly text: string }
   /** Any other error: the machine has stopped or is about to. */
-  | { readonly kind: 'fatal'; readonly text: string }
+  | {
+      readonly kind: 'fatal'
+      readonly text: string
+      /** The halt tells no reason: what asks for it. */
+      readonly question?: string
+    }
   /** The controller did not do what the oldest line in flight says. `isAcknowledgement`: no `ok` follows. */
   | { readonly kind: 'refused'; readonly text: string; readonly isAcknowledgement: boolean }
   | { readonly kind: 'busy'; readonly reason: string }

@@ -2,9 +2,10 @@
 import type { Codec, Dialect } from '../dialect.ts'
 import { checked, isTemperatureQuery } from '../marlin/codec.ts'
 import { identityBy } from '../marlin/identity.ts'
+import { START } from '../reply.ts'
 import { defaultTuning } from '../tuning.ts'
 import { hearCounted } from '../window/counted.ts'
-import { parseKlipperReply } from './replies.ts'
+import { parseKlipperReply, STATE_QUESTION } from './replies.ts'
 
 const frameLine = checked((_n, text) => `${text}\n`)
 
@@ -42,8 +43,8 @@ export const klipper: Dialect = {
   hear: hearCounted,
   opening: {
     // M105 and M115 are answered in a shutdown too, as if all were well; this one tells why it is not ready.
-    bytes: 'STATUS\n',
-    isAnswer: reply => reply.kind === 'start',
+    bytes: STATE_QUESTION,
+    isAnswer: reply => reply === START,
     needsQuiet: true,
   },
   identification: {

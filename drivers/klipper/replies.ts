@@ -3,6 +3,10 @@ import { parseFields, parsePosition, parseTemperatures } from '../marlin/replies
 import { PLAIN_OK, type Reply, START } from '../reply.ts'
 
 const STATE = /^\/\/ Klipper state: (\w+)/
+/** Asks in what state it is, and why. */
+export const STATE_QUESTION = 'STATUS\n'
+/** Somebody's RESTART or FIRMWARE_RESTART has begun; `Ready` ends it. */
+const RESTARTING: Reply = Object.freeze({ kind: 'start' })
 const STOPPED = /shutdown|not ready|lost communication|disconnect/i
 
 /** Parses one reply line. Never throws: what fits nothing is a `message`. */
@@ -35,7 +39,8 @@ function parseOk(text: string): Reply {
 function parseInfo(text: string): Reply {
   const state = STATE.exec(text)?.[1]
   if (state === 'Ready') return START
-  if (state !== undefined) return { kind: 'fatal', text }
+  if (state === 'Disconnect') return RESTARTING
+  if (state !== undefined) return { kind: 'fatal', text, question: STATE_QUESTION }
   const action = /^\/\/ ?action:(.*)$/.exec(text)?.[1]
   if (action !== undefined) return { kind: 'action', action }
   const unknown = /^\/\/ Unknown command: ?"(.*)"$/.exec(text)?.[1]

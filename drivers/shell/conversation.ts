@@ -12,6 +12,7 @@ import type { Verdict } from '../window/verdict.ts'
 import type { Feed } from './feed.ts'
 import { Flush } from './flush.ts'
 import type { Health } from './health.ts'
+import { Inquest } from './inquest.ts'
 import { Outbox, type OutboxOptions } from './outbox.ts'
 import { Progress } from './progress.ts'
 import { Repair } from './repair.ts'
@@ -39,6 +40,7 @@ export class Conversation {
   readonly #sender: Sender
   readonly #repair: Repair
   readonly #flush: Flush
+  readonly #inquest: Inquest
   readonly progress: Progress
   /** Of dialects that report their status beside the queue. */
   readonly statusDesk: StatusDesk
@@ -71,6 +73,10 @@ export class Conversation {
     this.#flush = new Flush({
       ...{ clock: options.clock, holdStopMs: options.tuning.holdStopMs },
       ...{ sender: this.#sender, isDumb: () => this.#isDumb, onDeaf: error => this.fail(error) },
+    })
+    this.#inquest = new Inquest({
+      ...{ clock: options.clock, end: error => this.fail(error) },
+      write: bytes => this.#sender.write(bytes),
     })
     this.#repair = new Repair({
       ...options,
@@ -127,6 +133,7 @@ export class Conversation {
   onLine(line: string): void {
     if (this.#failure) return
     const reply = this.statusDesk.reread(this.#dialect.parseReply(line))
+    if (this.#inquest.hears(reply)) return
     const before = this.window.acked
     // An answer belongs to the command that is being executed: the oldest one not acknowledged.
     collectReply(entryOf(this.window, this.window.acked + 1)?.owner, line, reply)
@@ -272,7 +279,7 @@ export class Conversation {
     const fault =
       faultOf(reply, this.window.acked, this.outbox.lastExecuted) ??
       (this.#flush.isStartExpected ? undefined : this.statusDesk.faultOf(reply))
-    if (fault) this.fail(fault)
+    if (fault) this.#inquest.open(reply, fault)
   }
 
   #restarted(): void {

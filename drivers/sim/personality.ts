@@ -201,11 +201,8 @@ const klipper: Personality = {
   reportsHoming: false,
   answersOnOk: ['M115'],
   missing: /^\$I$/,
-  halted: reason => [
-    '!! Shutdown due to M112 command',
-    ...(reason ? [`// ${reason}`] : []),
-    '// Klipper state: Shutdown',
-  ],
+  // The reason is what it answers from then on.
+  halted: () => ['// Klipper state: Shutdown'],
   haltedReply: klipperShutdown,
 }
 

@@ -1,7 +1,7 @@
 /** In front of a firmware that is none of ours: it is named, and nothing but questions is sent to it. */
 import t, { type Test } from 'tap'
 import { type Clock, systemClock } from '#lib/clock.ts'
-import { type ControllerConfig, openController } from '../../drivers/index.ts'
+import { type ControllerConfig, type ControllerEvent, openController } from '../../drivers/index.ts'
 import type { Tuning } from '../../drivers/tuning.ts'
 import { never, QUICK } from '../fakes/drivers-bench.ts'
 import { foreignBoard } from '../fakes/drivers-foreign.ts'
@@ -141,6 +141,40 @@ t.test('a Klipper that is not ready is not opened, and tells why', async t => {
     },
   ])
 })
+
+t.test(
+  'a Klipper that shuts down in use is asked why; one that restarts is told as that',
+  async t => {
+    const answers: Record<string, readonly string[]> = {
+      STATUS: ['// Klipper state: Ready', 'ok'],
+      M115: ['ok FIRMWARE_NAME:Klipper FIRMWARE_VERSION:v0.13.0'],
+    }
+    const lost = async (said: string) => {
+      const board = foreignBoard(t, line => answers[line] ?? ['ok T:20.0 /0.0'])
+      const ended = Promise.withResolvers<unknown>()
+      const config = {
+        dialect: 'klipper',
+        port: board.port,
+        baud: 250_000,
+        tuning: TUNING,
+      } as const
+      const onEvent = (event: ControllerEvent): void => {
+        if (event.kind === 'lost') ended.resolve(event.error)
+      }
+      const ports = { clock: systemClock, signal: never, onEvent }
+      const controller = await openController(config, ports)
+      answers.STATUS = ['// Klipper state: Not ready', "!! Lost communication with MCU 'mcu'", 'ok']
+      board.say(said)
+      const error = await ended.promise
+      await controller[Symbol.asyncDispose]()
+      answers.STATUS = ['// Klipper state: Ready', 'ok']
+      return error
+    }
+    const message = "!! Lost communication with MCU 'mcu'"
+    t.match(await lost('// Klipper state: Shutdown'), { code: 'DRIVER_HALTED', message })
+    t.match(await lost('// Klipper state: Disconnect'), { code: 'DRIVER_RESET' })
+  },
+)
 
 t.test('a grbl that does not know $I is none of ours', async t => {
   const board = foreignBoard(t, line => [line === '' ? 'ok' : 'error:3'])

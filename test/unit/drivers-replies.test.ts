@@ -35,7 +35,7 @@ const WORDS: readonly (readonly [Dialect, string, Reply['kind']])[] = [
   [reprap, 'X:1.000 Y:2.000 Z:3.000 U:0.000 E:4.000 E0:4.0 Count 80 160 1200', 'position'],
   [klipper, '!! Printer is not ready', 'fatal'],
   [klipper, '!! Must home axis first: 0.000 5.000 5.000 [0.000]', 'refused'],
-  [klipper, '// Klipper state: Disconnect', 'fatal'],
+  [klipper, '// Klipper state: Disconnect', 'start'],
   [klipper, '// Klipper state: Not ready', 'fatal'],
   [klipper, 'echo: hello', 'message'],
   [smoothie, 'ALARM: Hard limit +X', 'fatal'],
