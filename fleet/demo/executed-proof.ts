@@ -5,7 +5,7 @@ import { zstdDecompressSync } from 'node:zlib'
 
 /** What mpfd sends of its own accord: handshake, reports, drain, heaters off at the end, and the numbered marks that tell one `ok` from another. */
 const HOST_COMMAND =
-  /^(?:M110 N\d+|M115|M155 S\d+|M105|M400|M114|M104 S0|M140 S0|M107|M220 S100|M221 S100|M86 S\d+|M118 ~\d+)$/
+  /^(?:M110 N\d+|M115|M155 S\d+|M105|M400|M114|M104 S0|M140 S0|M107|M220 S100|M221 S100|M86 S\d+|M118 q\d+)$/
 
 export interface ProofResult {
   /** Program commands executed in order, equal to the byte. */

@@ -87,7 +87,7 @@ function sourceOf(lines: readonly string[]): LineSource {
   }
 }
 
-const OWN_COMMANDS = /^(?:M(?:105|110|114|115|118|155|400)|G4 P0\.01|\$I)(?!\d)/
+const OWN_COMMANDS = /^(?:M(?:105|110|114|115|118|155|400)(?!\d)|G4 P0\.01|\$I|STATUS$)/
 
 /** One run. Deterministic in what it inflicts; the interleaving is the machine's. */
 export async function runLab(seed: number, lines: readonly string[]): Promise<LabRun> {

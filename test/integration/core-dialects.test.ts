@@ -39,7 +39,7 @@ const ROWS: readonly Row[] = [
 
 /** What the driver says by itself: identity, reports, marks, questions. */
 const OF_THE_DRIVER =
-  /^(?:M110|M115|M105|M114|M118|M155|\$I|M400|M108|G4 P0\.01|SET_IDLE_TIMEOUT)(?!\d)/
+  /^(?:M110|M115|M105|M114|M118|M155|\$I|M400|M108|G4 P0\.01|SET_IDLE_TIMEOUT|STATUS)(?!\d)/
 
 for (const { board: name, dialect = name, checksum, sample, before, after } of ROWS)
   t.test(`${name}, configured as ${dialect} ${checksum ?? ''}, prints ${sample}`, async t => {
