@@ -17,8 +17,9 @@ export function prioritise(pid: number, unit: 'mpfd' | 'mpfd-cloud'): boolean {
   if (nice === undefined) throw new Error(`${unit}.service has no priority`)
   try {
     // Inherited at the start on a printer; here each thread has to be told.
-    for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), Number(nice))
+    for (const thread of threadsOf(pid)) setPriority(thread, Number(nice))
     const [policy, priority] = [setting('CPUSchedulingPolicy'), setting('CPUSchedulingPriority')]
+    // The main thread, and none that it starts.
     if (policy === 'rr' && priority) beRealTime(pid, priority)
     return true
   } catch {
@@ -26,18 +27,21 @@ export function prioritise(pid: number, unit: 'mpfd' | 'mpfd-cloud'): boolean {
   }
 }
 
-/** A simulated board stands for hardware: nothing here may make it late. False where it cannot be given. */
+/** A simulated board stands for hardware: nothing here may make it late, nor what its own memory is tidied by. False where it cannot be given. */
 export function prioritiseHardware(pid: number): boolean {
   try {
-    beRealTime(pid, HARDWARE_PRIORITY)
+    for (const thread of threadsOf(pid)) beRealTime(thread, HARDWARE_PRIORITY)
     return true
   } catch {
     return false
   }
 }
 
-/** The main thread, and none that it starts. */
-function beRealTime(pid: number, priority: string): void {
-  const args = ['--reset-on-fork', '--rr', '--pid', priority, String(pid)]
+function threadsOf(pid: number): readonly number[] {
+  return readdirSync(`/proc/${pid}/task`).map(Number)
+}
+
+function beRealTime(thread: number, priority: string): void {
+  const args = ['--reset-on-fork', '--rr', '--pid', priority, String(thread)]
   execFileSync('chrt', args, { stdio: 'ignore' })
 }
