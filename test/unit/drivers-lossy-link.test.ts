@@ -6,9 +6,9 @@ import { reprap } from '../../drivers/reprap/dialect.ts'
 import { type LossyLinkOptions, programOf, runLossyLink } from '../fakes/drivers-lossy-link.ts'
 
 const program = fc
-  .array(fc.integer({ min: 0, max: 99_999 }), { minLength: 1, maxLength: 120 })
-  // Each line names its own index, so that a duplicate or a gap cannot hide.
-  .map(values => values.map((value, i) => `G1 X${i}.${value} F6000`))
+  .array(fc.integer({ min: 0, max: 99_799 }), { minLength: 1, maxLength: 120 })
+  // Each line names its own index, so that a duplicate or a gap cannot hide, and moves by more than the micrometre that M114 tells.
+  .map(values => values.map((value, i) => `G1 X${i + 1}.${String(value).padStart(5, '0')} F6000`))
 
 type Noise = Pick<
   LossyLinkOptions,

@@ -78,6 +78,24 @@ t.test('RepRapFirmware: an arc back to its start is never repeated on a guess', 
   )
 })
 
+t.test(
+  'RepRapFirmware: a move too small for its report is repeated, for it ends where it ends',
+  async t => {
+    const window = windowOf('M114')
+    const there = 'X:5.000 Y:0.000 Z:0.000 E:0.000'
+    say(window, there, 'ok')
+    send(window, 'G1 X5.0004')
+    t.strictSame(ask(window, there), ['probe', 'resend'])
+    const relative = windowOf('M114')
+    say(relative, there, 'ok')
+    send(relative, 'M83')
+    say(relative, 'ok')
+    send(relative, 'G1 E0.0004')
+    const verdicts = [...ask(relative, there), ...ask(relative, there)]
+    t.strictSame(verdicts, ['probe', 'probe', 'probe', 'impossible'], 'that one would go further')
+  },
+)
+
 t.test('RepRapFirmware: a relative extrusion is told apart, a cut line is counted out', async t => {
   const window = windowOf('M114')
   say(window, 'X:0.000 Y:0.000 Z:0.000 E:1.000', 'ok')
