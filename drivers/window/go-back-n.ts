@@ -73,9 +73,20 @@ function hearMark(window: SendWindow<unknown>, tag: number): Verdict {
   if (window.isNumbered || mark >= (window.settlingFrom ?? window.next)) return NOTHING
   // Oks get lost on the way but are never added: one too many was the ok of a line that nobody numbered and nothing checked.
   const isProven = !isCounted(window) || window.oksSinceMark < mark - window.lastMark
+  // Or this is the echo of the next mark, a digit of it damaged: the one after decides, for every ok is counted until then.
+  if (!isProven && isMarkAfter(window, mark)) {
+    window.expecting = 'nothing'
+    return LOST
+  }
   window.lastMark = mark
   window.oksSinceMark = 0
   return isProven ? acknowledge(window, mark) : UNCHECKED_EXECUTION
+}
+
+/** Another mark was written after this one. */
+function isMarkAfter(window: SendWindow<unknown>, mark: number): boolean {
+  for (let n = mark + 1; n < window.cursor; n++) if (entryOf(window, n)?.by === 'mark') return true
+  return false
 }
 
 function hearUnknown(window: SendWindow<unknown>, text: string): Verdict {

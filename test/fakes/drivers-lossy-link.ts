@@ -25,7 +25,7 @@ export interface LossyLinkOptions {
 
 export interface LossyLinkOutcome {
   /** 'stuck': neither finished nor stopped within the step limit. */
-  readonly end: 'drained' | 'noise' | 'impossible' | 'stuck'
+  readonly end: 'drained' | 'noise' | 'refused' | 'impossible' | 'stuck'
   readonly executed: readonly string[]
   readonly resends: number
   readonly overrunBytes: number
@@ -179,15 +179,20 @@ class Cable {
     const before = this.#window.acked
     const { dialect } = this.#options
     const verdict = dialect.hear(this.#window, dialect.parseReply(line))
+    // The shell ends a print over each of them.
     if (verdict.kind === 'noise' || verdict.kind === 'impossible') this.end = verdict.kind
-    // The shell ends a print over either.
     if (verdict.kind === 'restarted') this.end = 'impossible'
+    if (verdict.kind === 'refused' && this.#isProgram(verdict.n)) this.end = 'refused'
     if (verdict.kind === 'probe') this.#isProbeAsked = true
     for (let n = before + 1; n <= this.#window.acked; n++) {
       const owner = entryOf(this.#window, n)?.owner
       if (owner?.kind === 'program') this.#feed.executed(owner.line)
       else if (owner?.kind === 'command') owner.ticket.resolve([])
     }
+  }
+
+  #isProgram(n: number): boolean {
+    return entryOf(this.#window, n)?.owner.kind === 'program'
   }
 }
 

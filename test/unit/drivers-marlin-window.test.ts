@@ -162,3 +162,28 @@ t.test(
     t.strictSame(say(window, 'ok', 'ok', 'ok', `q${second}`).at(-1), 'impossible')
   },
 )
+
+t.test('asks once more when the echo of a mark may be that of the one before, damaged', async t => {
+  const window = windowWith(0)
+  const first = send(window, markText(window.next))
+  say(window, `q${first}`, 'ok')
+  send(window, 'G1 X1')
+  const lost = send(window, markText(window.next))
+  say(window, 'ok', 'ok')
+  send(window, markText(window.next))
+  t.strictSame(say(window, `q${lost}`, 'ok'), ['lost', 'nothing'])
+  const last = send(window, markText(window.next))
+  t.strictSame(say(window, `q${last}`, 'ok'), ['acked', 'nothing'], 'the count is right')
+  t.equal(window.acked, last)
+})
+
+t.test('a line too many is still found at the mark after the doubtful one', async t => {
+  const window = windowWith(0)
+  const first = send(window, markText(window.next))
+  say(window, `q${first}`, 'ok')
+  send(window, 'G1 X1')
+  const second = send(window, markText(window.next))
+  const third = send(window, markText(window.next))
+  const verdicts = say(window, 'ok', 'ok', `q${second}`, 'ok', `q${third}`)
+  t.strictSame(verdicts.slice(2), ['lost', 'nothing', 'impossible'])
+})
