@@ -69,6 +69,7 @@ export const OCSF_ROWS: Readonly<Record<string, OcsfRow>> = {
   'printer.stopped': print(4),
   'printer.power_cut': print(5),
   'printer.connected': { e: 'E13', class: 1010, activity: 1, severity: 1 },
+  'printer.unavailable': { e: 'E14', class: 1010, activity: 2, severity: 3 },
   'printer.lost': { e: 'E14', class: 1010, activity: 2, severity: 3 },
   'printer.safe_stop': print(2),
   'printer.safe_stop_failed': print(5),

@@ -32,6 +32,7 @@ t.test('a safe stop that fails is told, and made up for when the controller is b
   b.controller.onEvent({ kind: 'lost', error: lost })
   await b.clock.advance(0)
   t.strictSame(b.types().slice(-3), ['printer.lost', 'printer.connected', 'printer.safe_stop'])
+  t.match(b.journal.events(0, 100).at(-3), { code: 'DRIVER_PORT_LOST' })
   t.strictSame(b.controller.executed.slice(-3), OFF)
 })
 

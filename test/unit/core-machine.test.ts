@@ -47,7 +47,8 @@ t.test('a controller that is lost while another is still opened is opened again'
 
 t.test('a controller that cannot be opened is tried again, and says meanwhile why', async t => {
   await using b = await bench()
-  const refusals = [new DriverError('DRIVER_PAUSED_FOR_USER', 'paused for user'), new Error('gone')]
+  const paused = new DriverError('DRIVER_PAUSED_FOR_USER', 'paused for user')
+  const refusals = [paused, paused, new Error('gone')]
   const machine = await machineOn(t, {
     ...b,
     open: async () => {
@@ -60,9 +61,13 @@ t.test('a controller that cannot be opened is tried again, and says meanwhile wh
   const fault = { code: 'DRIVER_PAUSED_FOR_USER', message: 'paused for user' }
   t.match(machine.views(), [{ connected: false, fault }])
   await b.clock.advance(5_000)
+  await b.clock.advance(5_000)
   t.match(machine.views(), [{ connected: false, fault: null }], 'not what nobody foresaw')
   await b.clock.advance(5_000)
   t.match(machine.views(), [{ connected: true }])
+  const told = b.journal.events(0, 100).filter(({ type }) => type === 'printer.unavailable')
+  t.match(told, [fault, { code: null }], 'once for each reason')
+  t.equal(told.length, 2)
 })
 
 t.test('a controller nobody can record is told to be cold, closed, and opened again', async t => {
@@ -108,6 +113,7 @@ t.test('two emergency stops at once are one, which ends before the port is close
   const both = Promise.all([b.machine.emergencyStop(), b.machine.emergencyStop()])
   await b.clock.advance(0)
   t.equal(b.machine.canStop, true)
+  t.match(b.machine.views(), [{ connected: false, fault: { code: 'DRIVER_HALTED' } }])
   answered.resolve('unconfirmed')
   t.match(await both, [{ outcome: 'unconfirmed' }, { outcome: 'unconfirmed' }])
   t.equal(stops, 1)

@@ -1,8 +1,20 @@
 /** The printer's controllers over the life of the core: opened, watched, opened again, and made safe. */
 
-import type { AuditVerdict, ControllerEvent, Position, PrinterControllers } from '#drivers'
+import {
+  type AuditVerdict,
+  type ControllerEvent,
+  DriverError,
+  type Position,
+  type PrinterControllers,
+} from '#drivers'
 import type { ControllerView } from '#lib/control-protocol.ts'
 import { CoreError } from '../errors.ts'
+import {
+  keepFlightRecord,
+  recordConnected,
+  recordLost,
+  recordUnavailable,
+} from './controller-record.ts'
 import { controllerView, offlineView } from './controller-view.ts'
 import { wordsOf } from './dialect-words.ts'
 import { endReasonOf } from './end-reason.ts'
@@ -81,7 +93,7 @@ export class Machine implements AsyncDisposable {
 
   /** Opens the controller and opens it again whenever it is lost, until the signal aborts. */
   async keepConnected(signal: AbortSignal): Promise<void> {
-    const { clock, log, name } = this.#options
+    const { clock } = this.#options
     let told: string | undefined
     while (!signal.aborted) {
       try {
@@ -94,7 +106,7 @@ export class Machine implements AsyncDisposable {
         if (this.#controller) await this.#drop(this.#controller)
         this.#fault = error
         const { code } = endReasonOf(error)
-        if (code !== told) log.warn({ err: error, controller: name }, 'controller not connected')
+        if (code !== told) recordUnavailable(error, this.#options)
         told = code
         await clock.sleep(RETRY_MS, signal)
       }
@@ -108,7 +120,7 @@ export class Machine implements AsyncDisposable {
    */
   async safeStop(script: readonly string[], job: string, isFault: boolean): Promise<void> {
     await this.#safing.make(script, job)
-    if (isFault && this.#controller) await this.#keepRecord(this.#controller)
+    if (isFault && this.#controller) await keepFlightRecord(this.#controller, this.#options)
   }
 
   /** Heaters off now, or as soon as there is a controller to tell. */
@@ -155,6 +167,7 @@ export class Machine implements AsyncDisposable {
     const stopLayers = this.stopLayers()
     const calledMs = clock.nowMs()
     // Lost by our own will: it stays open until it has answered.
+    this.#fault = new DriverError('DRIVER_HALTED', 'emergency stop')
     this.#controller = undefined
     try {
       const outcome = (await controller?.emergencyStop()) ?? 'unconfirmed'
@@ -163,7 +176,7 @@ export class Machine implements AsyncDisposable {
       return { latencyMs: Math.round(clock.nowMs() - calledMs), stopLayers, outcome, isPowerCut }
     } finally {
       if (controller) {
-        await this.#keepRecord(controller)
+        await keepFlightRecord(controller, this.#options)
         await this.#drop(controller)
       }
     }
@@ -208,7 +221,7 @@ export class Machine implements AsyncDisposable {
   }
 
   async #connect(signal: AbortSignal): Promise<void> {
-    const { journal, open } = this.#options
+    const { open } = this.#options
     this.#lost = Promise.withResolvers()
     let opened: PrinterControllers | undefined
     let lost: Error | undefined
@@ -225,52 +238,28 @@ export class Machine implements AsyncDisposable {
     // One of several may go while another is still being opened: of that nobody tells again.
     if (lost) throw lost
     try {
-      for (const member of controller.members) {
-        const { firmware, machine } = member.controller.identity
-        const detail = { controller: member.name, firmware, machine }
-        journal.record({ type: 'printer.connected', message: `${member.name} answers`, detail })
-      }
+      recordConnected(controller, this.#options)
     } finally {
       if (this.#safing.isOwed) await this.#safing.make([], undefined)
-    }
-  }
-
-  /** What went over the wire before a fault. A record that cannot be kept stops nothing. */
-  async #keepRecord(controller: PrinterControllers): Promise<void> {
-    const { journal, keepRecord, log, name } = this.#options
-    if (keepRecord === undefined) return
-    try {
-      const entries = controller.flightRecord()
-      const file = await keepRecord(entries)
-      const message = `${entries.length} lines of the wire`
-      journal.record({ type: 'printer.flight_kept', message, detail: { controller: name, file } })
-    } catch (error) {
-      log.warn({ err: error }, 'flight record not kept')
     }
   }
 
   #relay(event: ControllerEvent, from: PrinterControllers | undefined): void {
     for (const listener of this.#listeners) listener(event)
     if (event.kind !== 'lost' || from === undefined || from !== this.#controller) return
-    const { journal, log, name } = this.#options
-    try {
-      const { message } = event.error
-      journal.record({ type: 'printer.lost', message, detail: { controller: name } })
-    } catch (error) {
-      log.error({ err: error }, 'loss not recorded') // thrown into the driver's loop it would help nobody
-    }
+    recordLost(event.error, this.#options)
     this.#fault = event.error
     this.#controller = undefined
     this.#leaving = from
     const script = this.#parkScript
     this.#losing = this.#letGo(from, script).catch((error: unknown) =>
-      log.warn({ err: error }, 'close after loss failed'),
+      this.#options.log.warn({ err: error }, 'close after loss failed'),
     )
   }
 
   async #letGo(controllers: PrinterControllers, script: readonly string[]): Promise<void> {
     try {
-      await this.#keepRecord(controllers)
+      await keepFlightRecord(controllers, this.#options)
       if (controllers.members.length > 1) await this.#safing.holdOthers(controllers, script)
     } finally {
       await this.#drop(controllers)

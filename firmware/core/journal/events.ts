@@ -96,6 +96,10 @@ export const EVENTS = {
     severity: 'info',
     when: 'The motion controller was opened and identified.',
   },
+  'printer.unavailable': {
+    severity: 'warning',
+    when: 'The motion controller could not be opened; it is tried again. Once for each reason.',
+  },
   'printer.lost': { severity: 'error', when: 'The motion controller went away.' },
   'printer.safe_stop': {
     severity: 'notice',
