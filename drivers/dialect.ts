@@ -28,8 +28,6 @@ export interface Codec {
   frameProgramLine(n: number, text: string): string
   /** Frames a command of an operator or a script. @throws DriverError `DRIVER_LINE_REFUSED`. */
   frameRequest(n: number, text: string): string
-  /** A line whose answer is unmistakable, so that it proves everything before it; `undefined` where the wire proves itself. */
-  mark(n: number): { readonly text: string; readonly by: Acknowledgement } | undefined
   /** How a command is acknowledged. */
   acknowledgedBy(text: string): Acknowledgement
   /** True for what the controller takes ahead of its queue once its emergency parser is known to exist. */

@@ -46,7 +46,6 @@ export function grblCodec({ isNumbered }: { readonly isNumbered: boolean }): Cod
     frameCommand: frame,
     frameProgramLine,
     frameRequest: (n, text) => (OPERATOR.test(text) ? frame(n, text) : frameProgramLine(n, text)),
-    mark: () => undefined,
     acknowledgedBy: () => 'ok',
     isEmergencyCommand: () => false,
     isEmergencyBare: false,

@@ -13,7 +13,6 @@ const klipperCodec: Codec = {
   frameCommand: frameLine,
   frameProgramLine: frameLine,
   frameRequest: frameLine,
-  mark: () => ({ text: 'M105', by: 'temperatures' }),
   acknowledgedBy: text => (isTemperatureQuery(text) ? 'temperatures' : 'ok'),
   isEmergencyCommand: () => false,
   isEmergencyBare: false,

@@ -111,7 +111,6 @@ export const marlinCodec: Codec = {
   frameCommand,
   frameProgramLine,
   frameRequest: frameProgramLine,
-  mark: n => ({ text: markText(n), by: 'mark' }),
   acknowledgedBy: text => (isTemperatureQuery(text) ? 'temperatures' : 'ok'),
   isEmergencyCommand,
   isEmergencyBare: false,

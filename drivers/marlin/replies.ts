@@ -35,9 +35,10 @@ const STARTED = /^[^ -~]*start$/
 const HEATER = /(?:^|\s)(T\d?|B|C):(-?\d+(?:\.\d+)?) ?\/(-?\d+(?:\.\d+)?)/g
 /** Prusa's 8-bit firmware without a UUID ends no line before its first capability (Marlin_main.cpp, M115): `EXTRUDER_COUNT:1Cap:…:1`. */
 const FIELD_START = /(?:^| )([A-Z][A-Z_]+):|(Cap:[A-Z0-9_]+):/g
-// These need no `Error:` before them to mean that the machine has stopped (Marlin language_en.h, temperature.cpp).
+// These need no `Error:` before them to mean that the machine has stopped (Marlin language_en.h, temperature.cpp). One that is stopped
+// until M999 acknowledges every move all the same, and makes none (queue.cpp, IsStopped).
 const FATAL =
-  /Printer halted|kill\(\) called|Thermal Runaway|Heating failed|M(?:AX|IN)TEMP triggered/i
+  /Printer (?:halted|stopped)|kill\(\) called|Thermal Runaway|Heating failed|M(?:AX|IN)TEMP triggered/i
 
 /** Parses one reply line (no terminator; a trailing carriage return is ignored). Never throws: what fits nothing is a `message`. */
 export function parseReply(line: string): Reply {

@@ -1,21 +1,13 @@
 /** Prusa's two firmwares as rows of the table: the 8-bit MK3 and Buddy (MINI, MK4, XL, Core One). */
 import type { Codec, Dialect } from '../dialect.ts'
 import { marlinCodec } from '../marlin/codec.ts'
-import { marlin } from '../marlin/dialect.ts'
+import { marlin, WITHOUT_ECHO } from '../marlin/dialect.ts'
 import { identityBy } from '../marlin/identity.ts'
 import { parseReply } from '../marlin/replies.ts'
 import { START } from '../reply.ts'
 import { defaultTuning } from '../tuning.ts'
 
-/** PrusaLink keeps as many: after a crash or a filament change the firmware goes back to lines it had acknowledged. */
-const HISTORY_LINES = 100
-
-// The firmware has no M118 to count on: what proves the count is an M105, whose `ok T:` is nobody else's.
-const prusaCodec: Codec = {
-  ...marlinCodec,
-  mark: () => ({ text: 'M105', by: 'temperatures' }),
-  isEmergencyCommand: () => false,
-}
+const prusaCodec: Codec = { ...marlinCodec, isEmergencyCommand: () => false }
 
 /** Power panic: its supply fails, and whatever is sent from here on is dropped (power_panic.cpp). */
 const POWER_PANIC = /^INT4\r?$/
@@ -24,7 +16,8 @@ export const prusa: Dialect = {
   ...marlin,
   name: 'prusa',
   parseReply: line => (POWER_PANIC.test(line) ? START : parseReply(line)),
-  rules: { okAfterResend: 'always', historyLines: HISTORY_LINES, mark: 'temperatures' },
+  // After a crash or a filament change it goes back to lines it had acknowledged.
+  rules: WITHOUT_ECHO,
   codec: prusaCodec,
   identification: {
     ...marlin.identification,

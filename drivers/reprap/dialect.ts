@@ -24,7 +24,6 @@ function codecOf(frame: Frame): Codec {
     frameCommand: frame,
     frameProgramLine: frameChecked,
     frameRequest: frameChecked,
-    mark: () => ({ text: 'M114', by: 'position' }),
     acknowledgedBy: text => {
       if (/^M114(?!\d)/.test(text)) return 'position'
       return isTemperatureQuery(text) ? 'temperatures' : 'ok'

@@ -61,8 +61,8 @@ function questionTo(words: FirstWords): string {
     words.forget()
     return SOFT_RESET
   }
-  // A grbl takes M115 for an error, so it is asked in its own words from then on.
-  return lines.some(line => /^(?:Grbl|error:)/i.test(line)) ? QUESTIONS[1] : QUESTIONS[0]
+  // A grbl takes M115 for an error, so it is asked in its own words from then on; `Error:` is what a Marlin says.
+  return lines.some(line => /^(?:[Gg]rbl|error:)/.test(line)) ? QUESTIONS[1] : QUESTIONS[0]
 }
 
 async function listen(

@@ -31,6 +31,9 @@ const NAME_QUESTION = '\nM115\nM115\n$I\n'
 /** A halt in any firmware's words. What else begins with `Error:` is how another refuses a line (Repetier: `Error:expected line 58 got 1`). */
 const HALT = /halt|kill|shutdown|emergency|alarm|runaway|temp|heat|not ready|^!!/i
 
+/** The same, by words that nobody says of anything else: in front of whatever dialect they are believed. */
+const HALTED = /Printer (?:halted|stopped)|kill\(\) called|to exit HALT state|^!!/i
+
 export interface FirstWordsOptions {
   readonly path: string
   /** The dialects it could be. */
@@ -160,12 +163,22 @@ export class FirstWords {
       return new DriverError('DRIVER_SILENT', `${path}: no byte to any question`)
     if (PAUSED.test(this.#busyReason) && this.name === undefined)
       return new DriverError('DRIVER_PAUSED_FOR_USER', `${path} is ${this.#busyReason}`, { cause })
+    const halt = this.#halt()
+    if (halt !== undefined && this.name === undefined)
+      return new DriverError('DRIVER_HALTED', redacted(halt), { cause })
     const what =
       wanted.length === 1
         ? `does not answer as ${wanted[0]} does`
         : `is none of ${wanted.join(', ')}`
     const message = `${this.#told()} and ${what} (${path})`
     return new DriverError('DRIVER_NOT_RECOGNISED', message, { cause })
+  }
+
+  /** Why it halted, where it said that it did: the first of what it calls an error. */
+  #halt(): string | undefined {
+    const halted = this.lines.find(line => HALTED.test(line))
+    if (halted === undefined) return undefined
+    return this.lines.find(line => /^(?:Error:|!!)/.test(line) && HALT.test(line)) ?? halted
   }
 
   #told(): string {

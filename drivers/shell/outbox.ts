@@ -14,6 +14,7 @@ import {
   takeRewound,
 } from '../window/send-window.ts'
 import type { Feed } from './feed.ts'
+import { markOf } from './mark.ts'
 import { Shortener } from './shortener.ts'
 import type { Owner, Ticket } from './ticket.ts'
 
@@ -111,7 +112,7 @@ export class Outbox {
     const { owner } = entry
     if (owner.kind === 'program' && owner.feed.isStopped) {
       // Its number is owed, its text is not: nothing of a stopped program is written any more.
-      const mark = this.#codec.mark(entry.n)
+      const mark = markOf(this.#window.rules, entry.n)
       if (!mark) return ''
       Object.assign(entry, mark, { frame: this.#codec.frameCommand(entry.n, mark.text) })
       entry.owner = DRIVER
@@ -150,7 +151,7 @@ export class Outbox {
   #frameOf(ticket: Ticket): string | undefined {
     const n = this.#window.next
     try {
-      const text = ticket.isMark ? this.#codec.mark(n)?.text : undefined
+      const text = ticket.isMark ? markOf(this.#window.rules, n)?.text : undefined
       return text === undefined
         ? this.#codec.frameRequest(n, ticket.text)
         : this.#codec.frameCommand(n, text)
@@ -203,7 +204,7 @@ export class Outbox {
   }
 
   #appendMark(owner: Owner = DRIVER): string {
-    const mark = this.#codec.mark(this.#window.next)
+    const mark = markOf(this.#window.rules, this.#window.next)
     if (!mark) return ''
     this.#lastMark = this.#window.next
     const frame = this.#codec.frameCommand(this.#window.next, mark.text)

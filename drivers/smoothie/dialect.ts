@@ -6,10 +6,8 @@ import { identityBy } from '../marlin/identity.ts'
 import { defaultTuning } from '../tuning.ts'
 import { parseSmoothieReply } from './replies.ts'
 
-// Words it does not know are acknowledged in silence, so an M118 would prove nothing.
 const smoothieCodec: Codec = {
   ...marlinCodec,
-  mark: () => ({ text: 'M105', by: 'temperatures' }),
   isEmergencyCommand: () => false,
 }
 
@@ -30,7 +28,8 @@ export const smoothie: Dialect = {
     ackTimeoutMs: 300_000,
     probeBusyAfterMs: 8_000,
   },
-  // No line twice, ever: going back too far is refused by the firmware, so it is harmless.
+  // No line twice, ever: going back too far is refused by the firmware, so it is harmless. Words it does not know are acknowledged in
+  // silence, so an M118 would prove nothing.
   rules: { okAfterResend: 'never', historyLines: 100, mark: 'temperatures' },
   codec: smoothieCodec,
   parseReply: parseSmoothieReply,

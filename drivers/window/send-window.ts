@@ -40,7 +40,7 @@ const MASK = RING_LINES - 1
 /** Owned and changed by one driver; read freely, change only through the functions of this file and window.ts. */
 export interface SendWindow<Owner> {
   readonly limits: WindowLimits
-  readonly rules: WindowRules
+  rules: WindowRules
   readonly entries: (Entry<Owner> | undefined)[]
   /** Every line up to this number was executed. */
   acked: number

@@ -7,17 +7,18 @@ import { systemClock } from '#lib/clock.ts'
 import type { Dialect } from '../../drivers/dialect.ts'
 import { klipper } from '../../drivers/klipper/dialect.ts'
 import { marlin } from '../../drivers/marlin/dialect.ts'
+import { markOf } from '../../drivers/shell/mark.ts'
 import { smoothie } from '../../drivers/smoothie/dialect.ts'
 import { trace } from '../fakes/gcode-trace.ts'
 
 const clip = join(import.meta.dirname, '../samples/clip.gcode')
 
 /** The first words of all that a driver sends of its own. */
-function ownWords({ opening, identification, codec, probe, poll, ...asks }: Dialect): Set<string> {
+function ownWords({ opening, identification, rules, probe, poll, ...asks }: Dialect): Set<string> {
   const lines = [
     ...opening.bytes.split('\n').map(line => line.replace(/^N\d+ /, '')),
     ...[identification.sync, identification.ask, asks.drain, asks.positionQuery, 'M155'],
-    ...[probe.kind === 'line' ? codec.mark(1)?.text : probe.bytes],
+    ...[probe.kind === 'line' ? markOf(rules, 1)?.text : probe.bytes],
     ...[poll.kind === 'command' ? poll.text : undefined],
   ]
   return new Set(lines.map(line => firstWord(line ?? '')))

@@ -77,6 +77,34 @@ t.test('a Marlin of a machine called Prusa is a Marlin', async t => {
   t.match(await refusal('auto', board.port), { message: 'opened as marlin' })
 })
 
+// Recorded on Marlin 1.0.2 with a broken sensor: it takes moves up as ever and makes none; words it does not know are acknowledged in silence.
+t.test('a Marlin that has stopped is known for one, and prints nothing', async t => {
+  const board = foreignBoard(t, line => {
+    if (/M115/.test(line))
+      return ['FIRMWARE_NAME:Marlin 1.0.2 PROTOCOL_VERSION:1.0 MACHINE_TYPE:Mendel', 'ok']
+    if (/M105/.test(line)) return ['ok T:499.5 /0.0 @:0']
+    if (/G1 /.test(line)) return ['Printer stopped due to errors. Fix the error and use M999', 'ok']
+    return line === '' ? [] : ['ok']
+  })
+  board.say('Error:0', ': Extruder switched off. MAXTEMP triggered !')
+  const config = { dialect: 'auto', port: board.port, baud: 250_000, tuning: TUNING } as const
+  const ports = { clock: systemClock, signal: never, onEvent: () => undefined }
+  await using controller = await openController(config, ports)
+  const lines = [1, 2, 3].map(line => ({ line, text: `G1 X${line}` }))
+  await t.rejects(controller.stream({ next: () => lines.shift() }, { signal: never }), {
+    code: 'DRIVER_HALTED',
+    message: /^Printer stopped due to errors/,
+  })
+})
+
+t.test('a Marlin that was killed while it booted tells why', async t => {
+  const boot = ['start', 'Error:MINTEMP triggered', 'Error:Printer halted. kill() called!']
+  let lines = 0
+  const { answer, clock } = impatient(() => (lines++ === 0 ? boot : []))
+  const refused = await refusal('auto', foreignBoard(t, answer).port, clock)
+  t.match(refused, { code: 'DRIVER_HALTED', message: 'Error:MINTEMP triggered' })
+})
+
 t.test('told to be a Marlin, what answers otherwise is told by what it says', async t => {
   const repetier = foreignBoard(t, line => {
     if (/M115/.test(line)) return [FOREIGN['Repetier_1.0.4'], 'ok']

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { marlin } from '../../drivers/marlin/dialect.ts'
 import { buddy, prusa } from '../../drivers/prusa/dialect.ts'
+import { markOf } from '../../drivers/shell/mark.ts'
 import { smoothie } from '../../drivers/smoothie/dialect.ts'
 import { settle } from '../../drivers/window/acknowledge.ts'
 import { isRewound, takeRewound } from '../../drivers/window/send-window.ts'
@@ -28,6 +29,23 @@ t.test('MK3 without a UUID ends no line before its first capability', async t =>
     capabilities: { AUTOREPORT_TEMP: true, EXTENDED_M20: true },
   })
 })
+
+t.test(
+  'a Marlin that announces nothing is counted by its temperatures, not by an echo',
+  async t => {
+    const identify = (...said: string[]) => {
+      const window = windowOf(marlin)
+      const replies = said.map(marlin.parseReply)
+      const identity = marlin.identification.identityOf(replies)
+      if (identity) marlin.identification.learn(identity, window, replies)
+      return markOf(window.rules, 7)?.text
+    }
+    const old =
+      'FIRMWARE_NAME:Marlin 1.0.2 PROTOCOL_VERSION:1.0 MACHINE_TYPE:Mendel EXTRUDER_COUNT:1'
+    t.equal(identify(old), 'M105')
+    t.equal(identify('FIRMWARE_NAME:Marlin 1.1.9 (Github)', 'Cap:EEPROM:0'), 'M118 q7')
+  },
+)
 
 t.test('Marlin asking without an error for an acknowledged line is asked again', async t => {
   const window = windowOf(marlin, ...moves(8))

@@ -22,6 +22,7 @@ const WORDS: readonly (readonly [Dialect, string, Reply['kind']])[] = [
   [marlin, 'N12 G1 X5*33', 'message'],
   [marlin, 'X:1.00 Y:2.00 Z:3.00 I:0.00 J:4.50 E:6.00 Count X:80 Y:160 Z:1200', 'position'],
   [marlin, 'Error:Printer halted. kill() called!', 'fatal'],
+  [marlin, 'Printer stopped due to errors. Fix the error and use M999 to restart.', 'fatal'],
   [marlin, 'Error:Printer stopped due to errors. Fix the error and use M999', 'fatal'],
   [marlin, '//action:notification Heating', 'action'],
   [marlin, '// a remark', 'message'],
