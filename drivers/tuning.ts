@@ -71,7 +71,8 @@ export const defaultTuning: Tuning = Object.freeze({
   probePacedAfterMs: 12,
   /** More than a busy interval (M113 default 2 s): a controller that works on something has said so by then. */
   probeBusyAfterMs: 2_500,
-  maxProbeAfterMs: 8_000,
+  /** Between two probes at the most. A silent wait of minutes (homing, heating) must not fill a receive ring with them. */
+  maxProbeAfterMs: 30_000,
   /** Three busy intervals (M113 default 2 s): a living Marlin says something in each, even in G28 or M109. */
   silenceMs: 6_000,
   /** OctoPrint's communication timeout. Busy lines and heating reports start it anew. */

@@ -18,7 +18,8 @@ export class Progress {
   readonly #clock: Clock
   readonly #tuning: Tuning
   readonly #window: SendWindow<unknown>
-  #probes = 0
+  /** When it was last asked, in this stall. */
+  #probedMs: number | undefined
   #isBusy = false
   /** Between acknowledgements, a moving mean: a wait for a move that makes room in the planner included. */
   #paceMs = 0
@@ -37,7 +38,7 @@ export class Progress {
     const nowMs = this.#clock.nowMs()
     this.#paceMs += (nowMs - this.stalledSinceMs - this.#paceMs) * PACE_SHARE
     this.stalledSinceMs = nowMs
-    this.#probes = 0
+    this.#probedMs = undefined
     this.#isBusy = false
   }
 
@@ -49,17 +50,25 @@ export class Progress {
 
   /** A probe is sent; true for the first of a stall. */
   probed(): boolean {
-    return this.#probes++ === 0
+    const isFirst = this.#probedMs === undefined
+    this.#probedMs = this.#clock.nowMs()
+    return isFirst
+  }
+
+  /** Nothing has moved, and nothing was asked, for {@link probeDelayMs}. */
+  get isProbeDue(): boolean {
+    const sinceMs = Math.max(this.stalledSinceMs, this.#probedMs ?? 0)
+    return this.#clock.nowMs() - sinceMs >= this.probeDelayMs
   }
 
   /**
-   * Milliseconds without progress after which the next probe is due. Where a probe would not fit the receive ring or take the slot
-   * kept free for a stop, or the controller said it is busy, it waits for longer than a busy interval: probes must not pile up
-   * behind an M109.
+   * Milliseconds without progress, or from the last probe on, after which the next is due: each after as long as all before it. Where a
+   * probe would not fit the receive ring or take the slot kept free for a stop, or the controller said it is busy, it waits for longer
+   * than a busy interval: probes must not pile up behind an M109.
    */
   get probeDelayMs(): number {
-    const afterMs = this.#afterMs
-    return Math.min(afterMs * 2 ** this.#probes, this.#tuning.maxProbeAfterMs)
+    const probingMs = Math.max(0, (this.#probedMs ?? 0) - this.stalledSinceMs)
+    return Math.max(this.#afterMs, Math.min(probingMs, this.#tuning.maxProbeAfterMs))
   }
 
   get #afterMs(): number {

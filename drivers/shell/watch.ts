@@ -41,15 +41,14 @@ function pauseMs({ inFlight, progress }: Conversation, tuning: Tuning): number {
 }
 
 function createLook(options: WatchOptions): () => void {
-  const { clock, conversation } = options
+  const { conversation } = options
   let isSuspected = false
   return () => {
     const error = faultOf(options)
     // A process that was stopped itself finds its timers due before it has read what came meanwhile: look twice.
     if (error && isSuspected) conversation.fail(error)
     isSuspected = error !== undefined
-    const stalledMs = clock.nowMs() - conversation.progress.stalledSinceMs
-    if (!error && stalledMs >= conversation.progress.probeDelayMs) conversation.probe()
+    if (!error && conversation.progress.isProbeDue) conversation.probe()
   }
 }
 

@@ -96,6 +96,16 @@ for (const dialect of DIALECT_NAMES.filter(name => only === undefined || only.in
       t.strictSame(movesOf(executed), lines.slice(0, movesOf(executed).length))
     })
 
+    t.test('waits out a silence, and does not fill it with questions', async t => {
+      const eager = { watchMs: 1, probeAfterMs: 5, probeBusyAfterMs: 10, maxProbeAfterMs: 20 }
+      const { controller, executed } = await openBench(t, { dialect, speed: 1, tuning: eager })
+      const lines = [HAS_HEATERS(dialect) ? 'G4 P400' : 'G4 P0.4', 'G1 X1 F6000', 'G1 X2']
+      const { position } = await controller.stream(sourceOf(lines), { signal: never })
+      t.equal(position?.x, 2)
+      t.strictSame(movesOf(executed), lines.slice(1))
+      t.ok(controller.statistics.linesSent < 90, String(controller.statistics.linesSent))
+    })
+
     if (IS_WIRED(dialect))
       t.test('is exact although one acknowledgement in fifty is lost', async t => {
         const { controller, executed } = await openBench(t, {

@@ -193,6 +193,42 @@ t.test('a rewound line is no reason to wait longer with a question', async t => 
   t.equal(progress.probeDelayMs, defaultTuning.probeAfterMs)
 })
 
+/** When a stall is asked about, looked at as the watch does, in milliseconds. */
+async function probesOf(progress: Progress, clock: ReturnType<typeof fakeClock>, forMs: number) {
+  const atMs: number[] = []
+  for (let ms = 0; ms < forMs; ms += defaultTuning.watchMs) {
+    await clock.advance(defaultTuning.watchMs)
+    if (!progress.isProbeDue) continue
+    progress.probed()
+    atMs.push(clock.nowMs())
+  }
+  return atMs
+}
+
+t.test('a wait of five minutes in silence is asked about a dozen times, not each look', async t => {
+  const clock = fakeClock()
+  const progress = new Progress(clock, defaultTuning, createWindow(defaultTuning))
+  const atMs = await probesOf(progress, clock, 300_000)
+  t.strictSame(atMs.slice(0, 4), [250, 500, 1_000, 2_000], 'each after as long as all before it')
+  t.ok(atMs.length > 10 && atMs.length < 20, String(atMs))
+  t.ok((atMs.at(-1) ?? 0) >= 300_000 - defaultTuning.maxProbeAfterMs)
+})
+
+t.test('two damaged answers, and a third question comes before the link is given up', async t => {
+  // Recorded on Marlin 1.0.2: with three lines in flight the next question waited for longer than a silence may last.
+  const clock = fakeClock()
+  const window = createWindow<undefined>(defaultTuning)
+  const progress = new Progress(clock, defaultTuning, window)
+  window.noiseLevel = 1
+  for (const text of ['G1 X0.1', 'M105', 'M105']) {
+    append(window, { text, frame: `${text}\n`, by: 'ok' }, undefined)
+    if (text === 'M105') progress.probed()
+    await clock.advance(12)
+  }
+  const [third = Number.POSITIVE_INFINITY] = await probesOf(progress, clock, 6_000)
+  t.ok(third < defaultTuning.silenceMs, String(third))
+})
+
 t.test('asks for one status report at a time', async t => {
   // Seen on the simulator of grblHAL on a busy machine: late answers, taken for those of later questions, proved lines not yet read.
   const clock = fakeClock()
